@@ -22,7 +22,7 @@ constexpr size_t kHugePageBytes = size_t{2} << 20;
 /// somebody else's (a null `mapping`).
 class CpuMemory : public DeviceMemory {
 public:
-  CpuMemory(void *mapping, size_t mappedBytes, std::byte *base, size_t size,
+  CpuMemory(void *mapping, size_t mappedBytes, uint8_t *base, size_t size,
             MemoryReservation reservation)
       : mapping(mapping), mappedBytes(mappedBytes), base(base), size(size),
         reservation(std::move(reservation)) {}
@@ -30,13 +30,13 @@ public:
     if (mapping)
       munmap(mapping, mappedBytes);
   }
-  std::byte *address() const override { return base; }
+  uint8_t *address() const override { return base; }
   size_t bytes() const override { return size; }
 
 private:
   void *mapping;
   size_t mappedBytes;
-  std::byte *base;
+  uint8_t *base;
   size_t size;
   MemoryReservation reservation;
 };
@@ -117,17 +117,17 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> CpuDriver::allocate(uint64_t bytes
     // Advice only: a machine without huge pages runs as well, a little slower.
     madvise(reinterpret_cast<void *>(base), bytes, MADV_HUGEPAGE);
   }
-  return std::make_unique<CpuMemory>(mapping, mapped, reinterpret_cast<std::byte *>(base), bytes,
+  return std::make_unique<CpuMemory>(mapping, mapped, reinterpret_cast<uint8_t *>(base), bytes,
                                      *std::move(reservation));
 }
 
 absl::StatusOr<std::unique_ptr<DeviceMemory>>
-CpuDriver::mapConstants(absl::Span<const std::byte> bytes, const std::string &purpose) {
+CpuDriver::mapConstants(absl::Span<const uint8_t> bytes, const std::string &purpose) {
   absl::StatusOr<MemoryReservation> reservation = memory.reserve(bytes.size(), purpose);
   if (!reservation.ok())
     return reservation.status();
   // Kernels take operands and results through one array of void *; they only read operands.
-  std::byte *address = const_cast<std::byte *>(bytes.data());
+  uint8_t *address = const_cast<uint8_t *>(bytes.data());
   return std::make_unique<CpuMemory>(nullptr, 0, address, bytes.size(), *std::move(reservation));
 }
 

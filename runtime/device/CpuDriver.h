@@ -22,7 +22,7 @@ public:
   absl::Status requireFeatures(absl::Span<const std::string> features) const override;
   absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes,
                                                          const std::string &purpose) override;
-  absl::StatusOr<std::unique_ptr<DeviceMemory>> mapConstants(absl::Span<const std::byte> bytes,
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> mapConstants(absl::Span<const uint8_t> bytes,
                                                              const std::string &purpose) override;
   absl::StatusOr<std::unique_ptr<KernelLibrary>>
   loadKernels(const std::string &path, absl::Span<const std::string> symbols) override;

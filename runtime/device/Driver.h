@@ -25,7 +25,7 @@ class DeviceMemory {
 public:
   virtual ~DeviceMemory() = default;
   /// Base address; null only for zero bytes. Aligned to a page, as far as the driver chose it.
-  virtual std::byte *address() const = 0;
+  virtual uint8_t *address() const = 0;
   /// Size in bytes, as asked for.
   virtual size_t bytes() const = 0;
 };
@@ -54,7 +54,7 @@ public:
   /// Read-only memory that holds `bytes`, which must outlive it: weights. A driver of this
   /// process's memory returns the bytes themselves, others copy. Errors: as for allocate.
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>>
-  mapConstants(absl::Span<const std::byte> bytes, const std::string &purpose) = 0;
+  mapConstants(absl::Span<const uint8_t> bytes, const std::string &purpose) = 0;
 
   /// Loads the library in the file `path` and resolves `symbols`.
   /// Errors: NotFound for a missing file, FailedPrecondition for one that cannot be loaded or lacks
