@@ -71,3 +71,21 @@ function(epigraph_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT 600)
 endfunction()
+
+# Writes FILE under the build folder from the .td file named by LLVM_TARGET_DEFINITIONS.
+macro(epigraph_mlir_tablegen file)
+  mlir_tablegen(${file} ${ARGN} EXTRA_INCLUDES ${CMAKE_SOURCE_DIR} ${MLIR_INCLUDE_DIRS})
+endmacro()
+
+# What every dialect generates: PREFIXOps.td -> operations, dialect, attributes and types of `dialect`.
+macro(epigraph_dialect_tablegen dialect prefix)
+  set(LLVM_TARGET_DEFINITIONS ${prefix}Ops.td)
+  epigraph_mlir_tablegen(${prefix}Ops.h.inc -gen-op-decls -dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Ops.cpp.inc -gen-op-defs -dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Types.h.inc -gen-typedef-decls -typedefs-dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Types.cpp.inc -gen-typedef-defs -typedefs-dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Attrs.h.inc -gen-attrdef-decls -attrdefs-dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Attrs.cpp.inc -gen-attrdef-defs -attrdefs-dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Dialect.h.inc -gen-dialect-decls -dialect=${dialect})
+  epigraph_mlir_tablegen(${prefix}Dialect.cpp.inc -gen-dialect-defs -dialect=${dialect})
+endmacro()

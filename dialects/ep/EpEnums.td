@@ -1,0 +1,14 @@
+// Enumerations of the ep dialect, apart so that TableGen writes each dialect's own once.
+#ifndef EPIGRAPH_DIALECTS_EP_EPENUMS_TD
+#define EPIGRAPH_DIALECTS_EP_EPENUMS_TD
+
+include "mlir/IR/EnumAttr.td"
+
+def Ep_AttentionMode : I32EnumAttr<"AttentionMode", "how attention is shared among ranks", [
+  I32EnumAttrCase<"Replicated", 0, "replicated">,
+  I32EnumAttrCase<"Data", 1, "data">
+]> {
+  let cppNamespace = "::epigraph::ep";
+  let genSpecializedAttr = 0;
+}
+#endif // EPIGRAPH_DIALECTS_EP_EPENUMS_TD

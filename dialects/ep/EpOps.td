@@ -1,0 +1,267 @@
+// The ep dialect: where things are. Meshes, expert placement, and operations that move data between ranks.
+#ifndef EPIGRAPH_DIALECTS_EP_EPOPS_TD
+#define EPIGRAPH_DIALECTS_EP_EPOPS_TD
+
+include "dialects/ep/EpEnums.td"
+include "dialects/epi/EpiBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Ep_Dialect : Dialect {
+  let name = "ep";
+  let cppNamespace = "::epigraph::ep";
+  let summary = "Where a model is computed: ranks, placement, dispatch and combine";
+  let description = [{
+    Every rank runs the same function (single program, multiple data). A value of the same SSA name may differ from rank to
+    rank; operations of this dialect say how. All ranks execute the same collectives in the same order.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+def Ep_ExchangeType : TypeDef<Ep_Dialect, "Exchange"> {
+  let mnemonic = "exchange";
+  let summary = "which rows went where in a dispatch: what `ep.combine` needs to bring them back";
+}
+
+def Ep_AttentionModeAttr : EnumAttr<Ep_Dialect, Ep_AttentionMode, "attention"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
+def Ep_PlacementAttr : AttrDef<Ep_Dialect, "Placement"> {
+  let mnemonic = "placement";
+  let summary = "which rank owns which expert";
+  let description = [{
+    Contiguous: expert e belongs to rank e * ranks / experts. A rank's local experts are its own in ascending order.
+
+    (C1) `ranks` divides `experts`.
+
+    Example: `#ep.placement<experts = 256, ranks = 8>`
+  }];
+  let parameters = (ins "int64_t":$experts, "int64_t":$ranks);
+  let assemblyFormat = "`<` `experts` `=` $experts `,` `ranks` `=` $ranks `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Experts of each rank.
+    int64_t getLocalExperts() const { return getExperts() / getRanks(); }
+    /// The rank that owns `expert`.
+    int64_t getOwner(int64_t expert) const { return expert / getLocalExperts(); }
+  }];
+}
+
+class Ep_Op<string mnemonic, list<Trait> traits = []> : Op<Ep_Dialect, mnemonic, traits>;
+
+def Ep_MeshOp : Ep_Op<"mesh", [Symbol]> {
+  let summary = "the ranks, as a named mesh";
+  let description = [{
+    `expert` ranks share the experts among them. `attention` says whether all of them run attention on all tokens
+    (`replicated`) or each on sequences of its own (`data`).
+
+    (C1) `expert` is positive.
+
+    ```mlir
+    ep.mesh @world {expert = 8 : i64, attention = #ep.attention<replicated>}
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$expert, Ep_AttentionModeAttr:$attention);
+  let assemblyFormat = "$sym_name attr-dict";
+  let hasVerifier = 1;
+}
+
+def Ep_LocalExpertsOp : Ep_Op<"local_experts", [Pure]> {
+  let summary = "this rank's experts of a stack of weights";
+  let description = [{
+    The rows of `w` whose expert this rank owns.
+
+    | rank | w, 4 experts on 2 ranks | result |
+    |---|---|---|
+    | 0 | e0 e1 e2 e3 | e0 e1 |
+    | 1 | e0 e1 e2 e3 | e2 e3 |
+
+    (C1) the first dimension of `w` is the placement's experts; that of the result its local experts; the others agree.
+
+    ```mlir
+    %l = ep.local_experts %w {placement = #ep.placement<experts = 32, ranks = 2>} : tensor<32x64x192xbf16> to tensor<16x64x192xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_Tensor:$w, Ep_PlacementAttr:$placement);
+  let results = (outs Epi_Tensor:$result);
+  let assemblyFormat = "$w attr-dict `:` type($w) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+class Ep_MeshCollective<string mnemonic, string what> : Ep_Op<mnemonic, [
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>, AllTypesMatch<["x", "result"]>]> {
+  let summary = what;
+  let arguments = (ins Epi_Tensor:$x, FlatSymbolRefAttr:$mesh);
+  let results = (outs Epi_Tensor:$result);
+  let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x)";
+}
+
+def Ep_ShardRowsOp : Ep_MeshCollective<"shard_rows", "this rank's share of replicated rows"> {
+  let description = [{
+    Rank r of R takes rows [T r / R, T (r + 1) / R) of the T rows that all ranks hold. Nothing moves between ranks.
+
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a b c | a |
+    | 1 | a b c | b c |
+
+    ```mlir
+    %y = ep.shard_rows %x on @world : tensor<?x64xbf16>
+    ```
+  }];
+}
+
+def Ep_AllGatherOp : Ep_MeshCollective<"all_gather", "all ranks' rows, in the order of ranks"> {
+  let description = [{
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a | a b c |
+    | 1 | b c | a b c |
+
+    ```mlir
+    %y = ep.all_gather %x on @world : tensor<?x64xbf16>
+    ```
+  }];
+}
+
+def Ep_AllReduceOp : Ep_MeshCollective<"all_reduce", "the sum over ranks, on all ranks"> {
+  let description = [{
+    Added in the order of ranks, in float32.
+
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a | a + b |
+    | 1 | b | a + b |
+
+    ```mlir
+    %y = ep.all_reduce %x on @world : tensor<?x64xbf16>
+    ```
+  }];
+}
+
+def Ep_ReduceScatterOp : Ep_MeshCollective<"reduce_scatter", "this rank's share of the sum over ranks"> {
+  let description = [{
+    The rows that `ep.shard_rows` would take of what `ep.all_reduce` gives.
+
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a0 a1 | a0 + b0 |
+    | 1 | b0 b1 | a1 + b1 |
+
+    ```mlir
+    %y = ep.reduce_scatter %x on @world : tensor<?x64xbf16>
+    ```
+  }];
+}
+
+def Ep_DispatchOp : Ep_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "sends each token's row to the owners of its experts";
+  let description = [{
+    `x` is [rows, hidden], `ids` [rows, top_k]. `rows` holds what arrived, ordered by (local expert, source rank, token,
+    j); `counts` how many rows each local expert got. `exchange` remembers the way back.
+
+    With 4 experts on 2 ranks and top_k = 1 (a:2 is row a routed to expert 2):
+
+    | rank | x:ids | rows | counts |
+    |---|---|---|---|
+    | 0 | a:2 b:0 | b d | [1, 1] |
+    | 1 | c:3 d:1 | a c | [1, 1] |
+
+    (C1) `counts` has one element for each local expert. (C2) `rows` and `x` agree in hidden size and element type. (C3) the
+    placement's ranks are the mesh's.
+
+    ```mlir
+    %rows, %counts, %back = ep.dispatch %x, %ids on @world {placement = #ep.placement<experts = 32, ranks = 2>}
+        : tensor<?x64xbf16>, tensor<?x4xi32> -> tensor<?x64xbf16>, tensor<16xi32>
+    ```
+  }];
+  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids, FlatSymbolRefAttr:$mesh,
+                       Ep_PlacementAttr:$placement);
+  let results = (outs Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, Ep_ExchangeType:$exchange);
+  let assemblyFormat = [{
+    $x `,` $ids `on` $mesh attr-dict `:` type($x) `,` type($ids) `->` type($rows) `,` type($counts)
+  }];
+  let hasVerifier = 1;
+}
+
+def Ep_CombineOp : Ep_Op<"combine", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "brings expert results back and adds them up, weighted, at each token's own rank";
+  let description = [{
+    `rows` is ordered as the dispatch's rows; `weights` is [rows, top_k] at the token's own rank. result[t] = sum over j of
+    weights[t, j] * (the row of (t, j)), in the order of j, in float32: the same on any number of ranks.
+
+    | rank | rows | weights | result |
+    |---|---|---|---|
+    | 0 | B D | a:1 b:2 | 1 A, 2 B |
+    | 1 | A C | c:3 d:4 | 3 C, 4 D |
+
+    (C1) `rows` and the result agree in hidden size. (C2) `exchange` comes from a dispatch on the same mesh.
+
+    ```mlir
+    %y = ep.combine %rows, %w, %back on @world : tensor<?x64xbf16>, tensor<?x4xf32> -> tensor<?x64xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_F32OfRank<[2]>:$weights, Ep_ExchangeType:$exchange,
+                       FlatSymbolRefAttr:$mesh);
+  let results = (outs Epi_FloatOfRank<[2]>:$result);
+  let assemblyFormat = [{
+    $rows `,` $weights `,` $exchange `on` $mesh attr-dict `:` type($rows) `,` type($weights) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "the exchange inside a dispatch: rows ordered by expert go to the experts' owners";
+  let description = [{
+    `rows` and `counts` are results of `epi.permute`. `received` is ordered by (local expert, source rank, order sent);
+    `received_counts` says how many rows each local expert got. `ep.dispatch` is `epi.permute` and this.
+
+    (C1) `counts` has one element for each expert, `received_counts` one for each local expert. (C2) `rows` and
+    `received` agree in hidden size and element type. (C3) the placement's ranks are the mesh's.
+
+    ```mlir
+    %r, %n = ep.scatter_experts %rows, %counts on @world {placement = #ep.placement<experts = 32, ranks = 2>}
+        : tensor<?x64xbf16>, tensor<32xi32> -> tensor<?x64xbf16>, tensor<16xi32>
+    ```
+  }];
+  let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, FlatSymbolRefAttr:$mesh,
+                       Ep_PlacementAttr:$placement);
+  let results = (outs Epi_FloatOfRank<[2]>:$received, Epi_IntOfRank<[1]>:$received_counts);
+  let assemblyFormat = [{
+    $rows `,` $counts `on` $mesh attr-dict `:` type($rows) `,` type($counts) `->` type($received) `,`
+    type($received_counts)
+  }];
+  let hasVerifier = 1;
+}
+
+def Ep_GatherExpertsOp : Ep_Op<"gather_experts", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "the exchange inside a combine: rows go back to where they came from";
+  let description = [{
+    `rows` is ordered as `received` of the `ep.scatter_experts` that gave `received_counts`; `counts` is what that
+    operation was given. `result` has this rank's rows back in the order it sent them. `ep.combine` is this and
+    `epi.unpermute`.
+
+    (C1) `rows` and the result agree in hidden size and element type. (C2) `received_counts` is a result of
+    `ep.scatter_experts`, which got the same `counts`.
+
+    ```mlir
+    %back = ep.gather_experts %y, %counts, %n on @world : tensor<?x64xbf16>, tensor<32xi32>, tensor<16xi32> -> tensor<?x64xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts,
+                       Epi_IntOfRank<[1]>:$received_counts, FlatSymbolRefAttr:$mesh);
+  let results = (outs Epi_FloatOfRank<[2]>:$result);
+  let assemblyFormat = [{
+    $rows `,` $counts `,` $received_counts `on` $mesh attr-dict `:` type($rows) `,` type($counts) `,`
+    type($received_counts) `->` type($result)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// The exchange that this one undoes.
+    ScatterExpertsOp getScatter();
+  }];
+}
+
+#endif // EPIGRAPH_DIALECTS_EP_EPOPS_TD

@@ -1,0 +1,31 @@
+// The epi dialect: operations, types and attributes. Reference: EpiOps.td.
+#ifndef EPIGRAPH_DIALECTS_EPI_EPI_H
+#define EPIGRAPH_DIALECTS_EPI_EPI_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/epi/EpiDialect.h.inc"
+#include "dialects/epi/EpiEnums.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/epi/EpiTypes.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/epi/EpiAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/epi/EpiOps.h.inc"
+
+namespace epigraph::epi {
+
+/// The name of the module attribute that holds a `#epi.model`.
+inline constexpr llvm::StringLiteral kModelAttrName = "epi.model";
+
+} // namespace epigraph::epi
+
+#endif // EPIGRAPH_DIALECTS_EPI_EPI_H

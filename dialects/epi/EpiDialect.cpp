@@ -1,0 +1,63 @@
+// Registration of the epi dialect; its types and attributes.
+#include "dialects/epi/Epi.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace epigraph::epi;
+
+#include "dialects/epi/EpiDialect.cpp.inc"
+#include "dialects/epi/EpiEnums.cpp.inc"
+
+/// A double written without its type: `40.0`, not `40.0 : f64`.
+static ParseResult parseF64(AsmParser &parser, FloatAttr &value) {
+  double number;
+  if (parser.parseFloat(number))
+    return failure();
+  value = parser.getBuilder().getF64FloatAttr(number);
+  return success();
+}
+
+static void printF64(AsmPrinter &printer, FloatAttr value) { printer.printFloat(value.getValue()); }
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/epi/EpiTypes.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/epi/EpiAttrs.cpp.inc"
+
+void EpiDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/epi/EpiTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/epi/EpiAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/epi/EpiOps.cpp.inc"
+      >();
+}
+
+static LogicalResult verifyCacheElement(function_ref<InFlightDiagnostic()> emitError, Type type) {
+  if (type.isF32() || type.isBF16())
+    return success();
+  return emitError() << "cache elements must be f32 or bf16, got " << type;
+}
+
+LogicalResult KvCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
+                                  int64_t key, int64_t value, Type elementType) {
+  if (heads <= 0 || key <= 0 || value <= 0)
+    return emitError() << "heads, key and value must be positive";
+  return verifyCacheElement(emitError, elementType);
+}
+
+LogicalResult MlaCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t latent,
+                                   int64_t rope, Type elementType) {
+  if (latent <= 0 || rope <= 0)
+    return emitError() << "latent and rope must be positive";
+  return verifyCacheElement(emitError, elementType);
+}

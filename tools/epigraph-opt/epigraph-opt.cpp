@@ -1,0 +1,16 @@
+// epigraph-opt: mlir-opt with Epigraph's dialects and passes. Takes all of mlir-opt's flags.
+#include "dialects/exec/Exec.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Transforms/Passes.h"
+
+int main(int argc, char **argv) {
+  mlir::DialectRegistry registry;
+  registry.insert<epigraph::epi::EpiDialect, epigraph::ep::EpDialect, epigraph::exec::ExecDialect,
+                  mlir::func::FuncDialect>();
+  mlir::registerCanonicalizerPass();
+  mlir::registerCSEPass();
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Epigraph's passes on text or bytecode\n", registry));
+}
