@@ -36,6 +36,16 @@ LogicalResult LoadWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return success();
 }
 
+LogicalResult PackOp::verify() {
+  auto from = cast<RankedTensorType>(getX().getType());
+  auto to = cast<RankedTensorType>(getResult().getType());
+  if (from.getShape() != to.getShape() || from.getElementType() != to.getElementType()) // (C1)
+    return emitOpError("must keep shape and element type, got ") << from << " to " << to;
+  if (from.getRank() < 2 || !isa_and_nonnull<PanelAttr>(to.getEncoding())) // (C2)
+    return emitOpError("packs weights of rank 2 or more into an #exec.panel layout, got ") << to;
+  return success();
+}
+
 void KernelOp::build(OpBuilder &builder, OperationState &state, StringRef name, FunctionType type) {
   state.addAttribute(getSymNameAttrName(state.name), builder.getStringAttr(name));
   state.addAttribute(getFunctionTypeAttrName(state.name), TypeAttr::get(type));

@@ -122,6 +122,23 @@ def Exec_LoadWeightOp : Exec_Op<"load_weight", [Pure, DeclareOpInterfaceMethods<
   let assemblyFormat = "$weight attr-dict `:` type($result)";
 }
 
+def Exec_PackOp : Exec_Op<"pack", [Pure]> {
+  let summary = "the same weight in a kernel's layout";
+  let description = [{
+    The value does not change; the encoding of the result's type says how the packer stores it.
+
+    (C1) the types agree but for the encoding. (C2) the weight has rank 2 or more, and the result an encoding.
+
+    ```mlir
+    %p = exec.pack %w : tensor<96x192xbf16> to tensor<96x192xbf16, #exec.panel<columns = 32, depth = 2>>
+    ```
+  }];
+  let arguments = (ins Epi_FloatTensor:$x);
+  let results = (outs Epi_FloatTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
+  let hasVerifier = 1;
+}
+
 def Exec_KernelOp : Exec_Op<"kernel", [FunctionOpInterface, IsolatedFromAbove]> {
   let summary = "what one launch computes";
   let description = [{
