@@ -12,6 +12,17 @@ using epigraph::epi::verifyShape;
 #define GET_OP_CLASSES
 #include "dialects/ep/EpOps.cpp.inc"
 
+void DispatchOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getRows(), "rows");
+  setName(getCounts(), "counts");
+  setName(getExchange(), "exchange");
+}
+
+void ScatterExpertsOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getReceived(), "received");
+  setName(getReceivedCounts(), "received_counts");
+}
+
 LogicalResult MeshOp::verify() {
   if (static_cast<int64_t>(getExpert()) < 1) // (C1)
     return emitOpError("must have at least one rank, got expert = ") << getExpert();

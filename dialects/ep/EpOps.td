@@ -156,7 +156,7 @@ def Ep_ReduceScatterOp : Ep_MeshCollective<"reduce_scatter", "this rank's share 
   }];
 }
 
-def Ep_DispatchOp : Ep_Op<"dispatch", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Ep_DispatchOp : Ep_Op<"dispatch", [Epi_NamedResults, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "sends each token's row to the owners of its experts";
   let description = [{
     `x` is [rows, hidden], `ids` [rows, top_k]. `rows` holds what arrived, ordered by (local expert, source rank, token,
@@ -212,7 +212,7 @@ def Ep_CombineOp : Ep_Op<"combine", [DeclareOpInterfaceMethods<SymbolUserOpInter
   let hasVerifier = 1;
 }
 
-def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [Epi_NamedResults, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "the exchange inside a dispatch: rows ordered by expert go to the experts' owners";
   let description = [{
     `rows` and `counts` are results of `epi.permute`. `received` is ordered by (local expert, source rank, order sent);

@@ -4,6 +4,7 @@
 
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
+include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/OpBase.td"
 
 def Epi_Dialect : Dialect {
@@ -144,6 +145,9 @@ def Epi_ModelAttr : AttrDef<Epi_Dialect, "Model"> {
 //===----------------------------------------------------------------------===//
 // Operations
 //===----------------------------------------------------------------------===//
+
+// The results have names of their own in the text (`%q_a_proj`, `%ids`).
+def Epi_NamedResults : DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmResultNames"]>;
 
 class Epi_Op<string mnemonic, list<Trait> traits = []> : Op<Epi_Dialect, mnemonic, traits>;
 

@@ -5,6 +5,17 @@
 using namespace mlir;
 using namespace epigraph::epi;
 
+void RouteOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getIds(), "ids");
+  setName(getWeights(), "weights");
+}
+
+void PermuteOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getRows(), "rows");
+  setName(getSlots(), "slots");
+  setName(getCounts(), "counts");
+}
+
 LogicalResult RouteOp::verify() {
   int64_t rows = dim(getLogits().getType(), 0), experts = dim(getLogits().getType(), 1);
   int64_t groups = getGroups(), topGroups = getTopGroups(), topK = getTopK();

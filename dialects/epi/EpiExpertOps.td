@@ -5,7 +5,7 @@
 include "dialects/epi/EpiBase.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Epi_RouteOp : Epi_Op<"route", [Pure]> {
+def Epi_RouteOp : Epi_Op<"route", [Pure, Epi_NamedResults]> {
   let summary = "chooses the experts of each token and their weights";
   let description = [{
     `logits` is [rows, experts] from the router. Per row:
@@ -59,7 +59,7 @@ def Epi_ExpertsOp : Epi_Op<"experts", [Pure, AllTypesMatch<["x", "result"]>]> {
   let hasVerifier = 1;
 }
 
-def Epi_PermuteOp : Epi_Op<"permute", [Pure]> {
+def Epi_PermuteOp : Epi_Op<"permute", [Pure, Epi_NamedResults]> {
   let summary = "copies each token's row once for each of its experts, ordered by expert";
   let description = [{
     `x` is [rows, hidden], `ids` [rows, top_k]. `rows` is [rows * top_k, hidden], ordered by expert and, for one

@@ -9,6 +9,28 @@ using namespace epigraph::epi;
 #define GET_OP_CLASSES
 #include "dialects/epi/EpiOps.cpp.inc"
 
+std::string epigraph::epi::getShortName(StringRef tensorName) {
+  tensorName.consume_back(".weight");
+  std::string name = tensorName.rsplit('.').second.str();
+  if (name.empty())
+    name = tensorName.str();
+  for (char &c : name)
+    if (!llvm::isAlnum(c) && c != '_')
+      c = '_';
+  // A name of digits alone would read as an unnamed value.
+  return llvm::isDigit(name.empty() ? '0' : name.front()) ? "w" + name : name;
+}
+
+void WeightOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getResult(), getShortName(getName()));
+}
+
+void WeightStackOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getResult(), getShortName(getPattern()));
+}
+
+void KvCacheOp::getAsmResultNames(OpAsmSetValueNameFn setName) { setName(getResult(), "cache"); }
+
 LogicalResult WeightOp::verify() {
   if (!cast<RankedTensorType>(getResult().getType()).hasStaticShape()) // (C1)
     return emitOpError("must have a static shape, got ") << getResult().getType();

@@ -6,7 +6,7 @@ include "dialects/epi/EpiBase.td"
 include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Epi_WeightOp : Epi_Op<"weight", [Pure]> {
+def Epi_WeightOp : Epi_Op<"weight", [Pure, Epi_NamedResults]> {
   let summary = "a tensor of the checkpoint, by name";
   let description = [{
     The type is the tensor's shape and type in the checkpoint; the importer has checked it.
@@ -23,7 +23,7 @@ def Epi_WeightOp : Epi_Op<"weight", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Epi_WeightStackOp : Epi_Op<"weight_stack", [Pure]> {
+def Epi_WeightStackOp : Epi_Op<"weight_stack", [Pure, Epi_NamedResults]> {
   let summary = "equal tensors of the checkpoint stacked along a new first dimension";
   let description = [{
     Row `e` of the result is the tensor whose name is `pattern` with `{}` replaced by `e`: the experts of a layer as one
@@ -45,7 +45,7 @@ def Epi_WeightStackOp : Epi_Op<"weight_stack", [Pure]> {
   }];
 }
 
-def Epi_KvCacheOp : Epi_Op<"kv_cache", [MemoryEffects<[MemRead]>]> {
+def Epi_KvCacheOp : Epi_Op<"kv_cache", [MemoryEffects<[MemRead]>, Epi_NamedResults]> {
   let summary = "the named paged cache, as it was before this step";
   let description = [{
     Caches live across steps, one for each name; two functions that use one name share it.

@@ -26,6 +26,10 @@ LogicalResult WeightOp::verify() {
   return success();
 }
 
+void LoadWeightOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
+  setName(getResult(), epi::getShortName(getWeight()));
+}
+
 LogicalResult LoadWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getWeightAttr());
   if (!weight)

@@ -108,7 +108,7 @@ def Exec_WeightOp : Exec_Op<"weight", [IsolatedFromAbove, Symbol, SingleBlockImp
   let hasVerifier = 1;
 }
 
-def Exec_LoadWeightOp : Exec_Op<"load_weight", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Exec_LoadWeightOp : Exec_Op<"load_weight", [Pure, Epi_NamedResults, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a weight of the artifact";
   let description = [{
     (C1) the result has the type of the weight named.
