@@ -13,7 +13,7 @@ namespace epigraph {
 /// The digest of `content` as 64 lower-case hexadecimal digits.
 std::string sha256Hex(std::string_view content);
 
-/// The digest of the file `path`, read in pieces.
+/// The digest of the file `path`.
 absl::StatusOr<std::string> sha256HexOfFile(const std::filesystem::path &path);
 
 } // namespace epigraph

@@ -1,0 +1,147 @@
+#include "runtime/artifact/PlanText.h"
+
+#include "absl/strings/str_join.h"
+
+#include "runtime/base/Status.h"
+
+namespace epigraph {
+namespace {
+
+std::string text(const flatbuffers::String *string) {
+  return string ? string->str() : std::string();
+}
+
+std::string rowsText(const plan::Rows &rows) {
+  std::string factor = rows.factor() == 1 ? "" : absl::StrCat("*", rows.factor());
+  switch (rows.kind()) {
+  case plan::RowKind::Static:
+    return absl::StrCat(rows.factor());
+  case plan::RowKind::Tokens:
+    return "tokens" + factor;
+  case plan::RowKind::Outputs:
+    return "outputs" + factor;
+  case plan::RowKind::LocalTokens:
+    return "local_tokens" + factor;
+  case plan::RowKind::Received:
+    return absl::StrCat("received(", rows.id(), ")", factor);
+  }
+  return "?";
+}
+
+/// "f32", "bf16", "i32".
+std::string_view dtypeText(plan::DType dtype) {
+  constexpr std::string_view kNames[] = {"f32", "bf16", "i32"};
+  return kNames[static_cast<size_t>(dtype)];
+}
+
+class PlanPrinter {
+public:
+  explicit PlanPrinter(const plan::Plan &plan) : plan_(plan) {}
+
+  std::string print() {
+    printHead();
+    printTables();
+    for (const plan::Function *function : *plan_.functions())
+      printFunction(*function);
+    return std::move(out_);
+  }
+
+private:
+  template <typename... Parts> void line(const Parts &...parts) {
+    absl::StrAppend(&out_, parts..., "\n");
+  }
+
+  void printHead() {
+    const plan::Limits &limits = *plan_.limits();
+    line("plan version ", plan_.version(), ": ", plan_.ranks(), " ranks, ",
+         plan_.attention() == plan::Attention::Data ? "data-parallel" : "replicated",
+         " attention, arena ", plan_.arena_bytes(), " bytes");
+    line("limits: ", limits.batch_tokens(), " batch tokens, ", limits.sequences(), " sequences, ",
+         limits.context(), " context, ", limits.page_tokens(), " tokens a page");
+  }
+
+  void printTables() {
+    for (const plan::Weight *weight : *plan_.weights())
+      line("weight \"", text(weight->name()), "\": ", absl::StrJoin(*weight->shape(), "x"),
+           weight->shape()->size() ? "x" : "", abslView(dtypeText(weight->dtype())), ", ",
+           weightBytes(*weight), " bytes", weight->shared() ? ", shared" : "");
+    for (const plan::Cache *cache : *plan_.caches())
+      line("cache \"", text(cache->name()), "\": ", cache->entry_elements(), "x",
+           abslView(dtypeText(cache->dtype())), " a token");
+    for (uint32_t i = 0; i < plan_.placements()->size(); ++i)
+      line("placement ", i, ": owner of each expert ",
+           absl::StrJoin(*plan_.placements()->Get(i)->owner(), " "));
+  }
+
+  void printFunction(const plan::Function &function) {
+    function_ = &function;
+    line("\nfunction ", text(function.name()));
+    for (const plan::Input *input : *function.inputs())
+      line("  input ", text(input->name()), ": tokens x ", input->row_elements(), " x ",
+           abslView(dtypeText(input->dtype())));
+    for (uint32_t i = 0; i < function.buffers()->size(); ++i) {
+      const plan::Buffer &buffer = *function.buffers()->Get(i);
+      line("  %", i, ": ", rowsText(*buffer.rows()), " x ", buffer.row_elements(), " x ",
+           abslView(dtypeText(buffer.dtype())), " at ", buffer.offset(), ", ", buffer.bytes(),
+           " bytes");
+    }
+    for (const plan::Step *step : *function.steps())
+      line("  ", stepText(*step), step->location() ? "  // " : "", text(step->location()));
+    for (const plan::Output *output : *function.outputs())
+      line("  output ", text(output->name()), " = ", refText(*output->source()));
+  }
+
+  std::string refText(const plan::Ref &ref) const {
+    switch (ref.kind()) {
+    case plan::RefKind::Input:
+      return text(function_->inputs()->Get(ref.index())->name());
+    case plan::RefKind::Buffer:
+      return absl::StrCat("%", ref.index());
+    case plan::RefKind::Weight:
+      return absl::StrCat("\"", text(plan_.weights()->Get(ref.index())->name()), "\"");
+    case plan::RefKind::Cache:
+      return absl::StrCat("cache \"", text(plan_.caches()->Get(ref.index())->name()), "\"");
+    }
+    return "?";
+  }
+
+  std::string stepText(const plan::Step &step) const {
+    if (const plan::Launch *launch = step.op_as_Launch())
+      return launchText(*launch);
+    if (const plan::Collective *collective = step.op_as_Collective())
+      return absl::StrCat(refText(*collective->result()), " = ",
+                          plan::EnumNameCollectiveKind(collective->kind()), "(",
+                          refText(*collective->source()), ")");
+    if (const plan::ScatterExperts *scatter = step.op_as_ScatterExperts())
+      return absl::StrCat(refText(*scatter->result()), ", ", refText(*scatter->result_counts()),
+                          " = ScatterExperts(", refText(*scatter->rows()), ", counts ",
+                          refText(*scatter->counts()), ", placement ", scatter->placement(),
+                          ", exchange ", scatter->exchange(), ")");
+    const plan::GatherExperts &gather = *step.op_as_GatherExperts();
+    return absl::StrCat(refText(*gather.result()), " = GatherExperts(", refText(*gather.rows()),
+                        ", counts ", refText(*gather.counts()), ", placement ", gather.placement(),
+                        ", exchange ", gather.exchange(), ")");
+  }
+
+  std::string launchText(const plan::Launch &launch) const {
+    std::vector<std::string> args;
+    for (const plan::Ref *ref : *launch.args())
+      args.push_back(refText(*ref));
+    std::string tiles = launch.row_tile() == 0 ? absl::StrCat(launch.column_tiles())
+                                               : absl::StrCat("rows/", launch.row_tile(), " x ",
+                                                              launch.column_tiles());
+    return absl::StrCat(text(plan_.kernels()->Get(launch.kernel())->symbol()), "(",
+                        absl::StrJoin(args, ", "), ") rows ", rowsText(*launch.rows()), ", tiles ",
+                        tiles);
+  }
+
+  const plan::Plan &plan_;
+  const plan::Function *function_ = nullptr;
+  std::string out_;
+};
+
+} // namespace
+
+std::string printPlan(const Plan &plan) { return PlanPrinter(*plan).print(); }
+
+} // namespace epigraph
