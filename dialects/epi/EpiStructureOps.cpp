@@ -2,6 +2,7 @@
 #include "dialects/epi/Epi.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace epigraph::epi;
