@@ -76,13 +76,18 @@ absl::StatusOr<GenerationReport> Generator::run() {
     for (size_t lane = 0; lane < running.size(); ++lane)
       buildBatch(lane);
     if (stepPrefillTokens + stepDecodeTokens == 0)
-      return std::move(report);
+      break;
     const Clock::time_point stepStart = Clock::now();
     EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> results, driver.step("main", false));
     account(secondsSince(stepStart));
     for (size_t lane = 0; lane < running.size(); ++lane)
       EPIGRAPH_RETURN_IF_ERROR(takeTokens(lane, results[lane].logits));
   }
+  if (nextRequest < requests.size())
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "prompt ", nextRequest + 1,
+        " finds no free cache pages: sequences left open hold them; close some of them"));
+  return std::move(report);
 }
 
 /// Positions that a request can come to fill: its last token is never fed back.

@@ -76,11 +76,16 @@ absl::Status PassageRunner::run() {
       busy |= !turns[lane].empty();
     }
     if (!busy)
-      return absl::OkStatus();
+      break;
     EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> results, step());
     for (size_t lane = 0; lane < active.size(); ++lane)
       EPIGRAPH_RETURN_IF_ERROR(visitRows(lane, results[lane].logits));
   }
+  if (next < passages.size())
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "sequence ", next + 1,
+        " finds no free cache pages: sequences left open hold them; close some of them"));
+  return absl::OkStatus();
 }
 
 /// Divides the rows of a step among the passages of a lane, and starts more while rows are left.

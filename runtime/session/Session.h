@@ -47,6 +47,9 @@ public:
                                               int32_t window,
                                               const ScoreProgress &progress = nullptr);
 
+  /// For OpenSequences, whose sequences share the caches with the calls above.
+  StepDriver &stepDriver() { return driver; }
+
 private:
   StepDriver driver;
 };
