@@ -1,0 +1,94 @@
+#include "runtime/exec/MemoryNeed.h"
+
+#include <algorithm>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "runtime/artifact/KernelAbi.h"
+#include "runtime/device/MemoryPool.h"
+
+namespace epigraph {
+namespace {
+
+/// A sum of products that remembers an overflow.
+class ByteCount {
+public:
+  void add(uint64_t count, uint64_t bytes) {
+    uint64_t product = 0;
+    overflow |= __builtin_mul_overflow(count, bytes, &product) ||
+                __builtin_add_overflow(total, product, &total) || total > INT64_MAX;
+  }
+  uint64_t value() const { return total; }
+  bool overflowed() const { return overflow; }
+
+private:
+  uint64_t total = 0;
+  bool overflow = false;
+};
+
+/// What to do about a need that is over the cap.
+std::string remedy(const MemoryNeed &need, uint64_t allowed) {
+  const std::string raise = absl::StrCat("raise --memory-pool-size to at least ",
+                                         formatBytes(need.total(need.fewestPages)));
+  if (allowed < need.withoutCaches() + need.page)
+    return raise;
+  const uint64_t pages = (allowed - need.withoutCaches()) / need.page;
+  return absl::StrCat("a context of ", pages * kPageTokens,
+                      " tokens would fit: compile the model again with that --max-context, or ",
+                      raise);
+}
+
+} // namespace
+
+std::string MemoryNeed::describe() const {
+  return absl::StrCat(formatBytes(weights), " of weights, ", formatBytes(arenas),
+                      " of activations, ", formatBytes(stepArrays), " for batches and results, ",
+                      formatBytes(page), " for each cache page of ", kPageTokens, " tokens");
+}
+
+absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t stepArrays) {
+  const uint64_t ranks = plan.ranks();
+  ByteCount weights, arenas, arrays, page, all;
+  for (const plan::Weight *weight : *plan.weights())
+    weights.add(weight->shared() ? 1 : ranks, weightBytes(*weight));
+  arenas.add(ranks, plan.arena_bytes());
+  arrays.add(ranks, stepArrays);
+  for (const plan::Cache *cache : *plan.caches())
+    page.add(ranks * kPageTokens, cache->entry_elements() * elementBytes(cache->dtype()));
+
+  const uint64_t fewest = (plan.limits()->context() + kPageTokens - 1) / kPageTokens;
+  const uint64_t most = fewest * plan.limits()->sequences();
+  for (const ByteCount *part : {&weights, &arenas, &arrays})
+    all.add(1, part->value());
+  all.add(fewest, page.value());
+  const bool overflow = weights.overflowed() || arenas.overflowed() || arrays.overflowed() ||
+                        page.overflowed() || all.overflowed();
+  if (overflow)
+    return absl::ResourceExhaustedError("the plan needs more memory than any machine has; compile "
+                                        "the model again with smaller limits");
+  MemoryNeed need;
+  need.weights = weights.value();
+  need.arenas = arenas.value();
+  need.stepArrays = arrays.value();
+  need.page = page.value();
+  need.fewestPages = static_cast<int32_t>(fewest);
+  // Page tables number pages with 32 bits.
+  need.mostPages = static_cast<int32_t>(std::min<uint64_t>(most, INT32_MAX));
+  return need;
+}
+
+absl::StatusOr<int32_t> choosePages(const MemoryNeed &need, uint64_t allowed, int32_t wanted) {
+  const int32_t fewest = wanted > 0 ? wanted : need.fewestPages;
+  const uint64_t room = allowed < need.withoutCaches() ? 0 : allowed - need.withoutCaches();
+  const uint64_t fitting = need.page == 0 ? need.mostPages : room / need.page;
+  if (allowed < need.withoutCaches() || fitting < static_cast<uint64_t>(fewest))
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the model does not fit: it needs ", formatBytes(need.total(fewest)), " (",
+                     need.describe(), ", at least ", fewest, " pages), and ", formatBytes(allowed),
+                     " are allowed; ", remedy(need, allowed)));
+  if (wanted > 0)
+    return wanted;
+  return static_cast<int32_t>(std::min<uint64_t>(fitting, static_cast<uint64_t>(need.mostPages)));
+}
+
+} // namespace epigraph

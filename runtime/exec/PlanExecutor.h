@@ -1,0 +1,65 @@
+// Runs a compiled artifact, every rank of it a thread of this process.
+#ifndef EPIGRAPH_RUNTIME_EXEC_PLANEXECUTOR_H
+#define EPIGRAPH_RUNTIME_EXEC_PLANEXECUTOR_H
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "runtime/artifact/Artifact.h"
+#include "runtime/exec/MemoryNeed.h"
+#include "runtime/exec/RankRunner.h"
+#include "runtime/exec/StepExecutor.h"
+
+namespace epigraph {
+
+struct PlanExecutorOptions {
+  /// Threads of all ranks together, divided among them; 0: as many as there are processors.
+  int threads = 0;
+  /// Cap on memory, in bytes; 0: the memory of the machine.
+  uint64_t memoryPoolBytes = 0;
+  /// Pages of each rank's caches; 0: as many as a full batch of full sequences takes, or as fit.
+  int32_t pages = 0;
+  /// Longest wait of one rank for another, and of a step for a rank that makes no progress.
+  std::chrono::milliseconds deadline = std::chrono::seconds(60);
+};
+
+/// Executors are used by one thread at a time. After a failed step the caches of the sequences in
+/// it are undefined; other sequences go on. A step that is given up because a rank never comes back
+/// is the last one: later ones fail.
+class PlanExecutor : public StepExecutor {
+public:
+  /// Checks target, features, memory and weights, in this order, and loads. `artifact` is not
+  /// needed afterwards. Errors: Unimplemented for a target or features that this machine lacks;
+  /// ResourceExhausted, before anything is allocated, for what does not fit; DataLoss for weights
+  /// that do not match the plan; FailedPrecondition for kernels that cannot be loaded.
+  static absl::StatusOr<std::unique_ptr<PlanExecutor>> create(const Artifact &artifact,
+                                                              const PlanExecutorOptions &options);
+  ~PlanExecutor() override;
+
+  const ModelInfo &info() const override;
+  absl::StatusOr<std::vector<StepResult>>
+  step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) override;
+
+  /// What was reserved, without caches, and for each page of them.
+  const MemoryNeed &memoryNeed() const;
+
+  /// Where the time of the last step went, by rank.
+  std::vector<StepTime> stepTimes() const;
+
+private:
+  struct State;
+  explicit PlanExecutor(std::unique_ptr<State> state);
+
+  absl::Status check(std::string_view function, absl::Span<const StepBatch> batches,
+                     bool wantHidden);
+  absl::Status run();
+
+  std::unique_ptr<State> state;
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_RUNTIME_EXEC_PLANEXECUTOR_H

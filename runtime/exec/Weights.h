@@ -1,0 +1,41 @@
+// The packed weights of an artifact as kernels address them.
+#ifndef EPIGRAPH_RUNTIME_EXEC_WEIGHTS_H
+#define EPIGRAPH_RUNTIME_EXEC_WEIGHTS_H
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "runtime/artifact/Artifact.h"
+#include "runtime/artifact/Safetensors.h"
+#include "runtime/device/Driver.h"
+
+namespace epigraph {
+
+/// One file of weights, mapped, and each weight of the plan that lies in it.
+class Weights {
+public:
+  /// Which weights of the plan: those equal on all ranks, or those of one rank.
+  struct Which {
+    std::optional<uint32_t> rank; ///< nothing: the shared ones
+  };
+
+  /// Maps the file and checks every weight of the plan against it: name, dtype and shape.
+  /// Errors: NotFound; InvalidArgument or DataLoss for a file that does not match, naming file and
+  /// weight.
+  static absl::StatusOr<Weights> load(const Artifact &artifact, Which which, Driver &driver);
+
+  /// Address of weight `index` of the plan; null for one that lies in another file.
+  uint8_t *address(size_t index) const {
+    return weights[index] ? weights[index]->address() : nullptr;
+  }
+
+private:
+  std::optional<SafetensorsFile> file;
+  std::vector<std::unique_ptr<DeviceMemory>> weights; ///< by index in the plan
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_RUNTIME_EXEC_WEIGHTS_H
