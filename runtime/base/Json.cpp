@@ -151,10 +151,10 @@ const json *JsonObject::member(std::string_view key) {
   return nullptr;
 }
 
-void JsonObject::fail(std::string_view key, std::string_view problem) {
+void JsonObject::fail(std::string_view key, std::string_view problem, absl::StatusCode code) {
   if (status_->ok())
-    *status_ = absl::InvalidArgumentError(
-        absl::StrCat(where_, ".", abslView(key), ": ", abslView(problem)));
+    *status_ =
+        absl::Status(code, absl::StrCat(where_, ".", abslView(key), ": ", abslView(problem)));
 }
 
 namespace {
@@ -258,6 +258,18 @@ void JsonObject::read(std::string_view key, std::vector<uint32_t> &out) {
     return;
   if (auto problem = readArray(*value, "integers of up to 32 bits", out, convertUnsigned<uint32_t>))
     fail(key, *problem);
+}
+
+const json *JsonObject::arrayMember(std::string_view key) {
+  const json *value = member(key);
+  if (!value || value->is_array())
+    return value;
+  fail(key, expectedFound("an array", *value));
+  return nullptr;
+}
+
+std::string JsonObject::elementName(std::string_view key, size_t index) const {
+  return absl::StrCat(where_, ".", abslView(key), "[", index, "]");
 }
 
 JsonObject JsonObject::object(std::string_view key) {

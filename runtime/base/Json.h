@@ -50,6 +50,13 @@ public:
   /// A required member that is an object. After an error, an empty one.
   JsonObject object(std::string_view key);
 
+  /// Calls `visit` for each element of a required member that is an array of objects.
+  template <typename Visit> void forEachObject(std::string_view key, Visit visit) {
+    const nlohmann::json *array = arrayMember(key);
+    for (size_t i = 0; array && i < array->size() && ok(); ++i)
+      visit(JsonObject((*array)[i], elementName(key, i), status_));
+  }
+
   /// Reads a member when it is there and not null, else leaves `out`.
   template <typename T> void readOptional(std::string_view key, T &out) {
     if (has(key))
@@ -60,7 +67,8 @@ public:
   void ignore(std::string_view key) { known_.emplace(key); }
 
   /// Records an error about `key`: "WHERE.KEY: problem".
-  void fail(std::string_view key, std::string_view problem);
+  void fail(std::string_view key, std::string_view problem,
+            absl::StatusCode code = absl::StatusCode::kInvalidArgument);
 
   /// An error (if none came before) when the object has a key that was never asked for.
   void refuseUnknownKeys();
@@ -71,6 +79,11 @@ public:
   const nlohmann::json &value() const { return *value_; }
 
 private:
+  /// The member `key` when it is an array, else null and an error.
+  const nlohmann::json *arrayMember(std::string_view key);
+  /// "WHERE.KEY[INDEX]".
+  std::string elementName(std::string_view key, size_t index) const;
+
   const nlohmann::json *value_;
   std::string where_;
   absl::Status *status_;

@@ -17,6 +17,8 @@
 
 namespace epigraph {
 
+struct TokenizerData;
+
 /// An immutable tokenizer; safe to use from many threads.
 class Tokenizer {
 public:
@@ -58,10 +60,9 @@ public:
   int32_t vocabSize() const;
 
 private:
-  struct Impl;
-  explicit Tokenizer(std::unique_ptr<const Impl> impl);
+  explicit Tokenizer(std::unique_ptr<const TokenizerData> data);
 
-  std::unique_ptr<const Impl> impl_;
+  std::unique_ptr<const TokenizerData> data_;
 };
 
 /// Decodes a stream of tokens. The pieces put together equal Tokenizer::decode of all ids; a piece
