@@ -1,0 +1,76 @@
+"""The compiler, loaded (with LLVM) when one of these functions is first called."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from typing import Optional
+
+from epigraph.artifact import Artifact, PathLike
+from epigraph.session import Session
+
+
+def compile(
+    model_dir: PathLike,
+    output: Optional[PathLike] = None,
+    *,
+    target: str = "cpu",
+    ep: int = 1,
+    attention: str = "replicated",
+    compute: str = "bf16",
+    max_batch_tokens: int = 512,
+    max_seqs: int = 32,
+    max_context: Optional[int] = None,
+    dump_phases: Optional[PathLike] = None,
+) -> Artifact:
+    """Compiles a Hugging Face checkpoint directory.
+
+    The options are those of ``epigraph compile``: ``target`` is ``cpu`` (this machine) or
+    ``cpu:NAME``; ``ep`` ranks share the experts; ``attention`` is ``replicated`` or ``data``;
+    ``compute`` is ``bf16`` or ``float32``; the limits bound one rank's batch (``max_context``: by
+    default the model's own, at most 4096). ``dump_phases`` names a directory for the IR after each
+    phase.
+
+    Without ``output`` the artifact lies in a temporary directory, which goes away with the object.
+    """
+    from epigraph import _compiler
+
+    options = {
+        "target": target,
+        "ep": ep,
+        "attention": attention,
+        "compute": compute,
+        "max_batch_tokens": max_batch_tokens,
+        "max_seqs": max_seqs,
+        "max_context": max_context or 0,
+        "dump_phases": os.fspath(dump_phases) if dump_phases is not None else "",
+    }
+    if output is not None:
+        _compiler.compile(os.fspath(model_dir), os.fspath(output), options)
+        return Artifact(output)
+    directory = tempfile.TemporaryDirectory(prefix="epigraph-")
+    path = pathlib.Path(directory.name) / "model.epi"
+    _compiler.compile(os.fspath(model_dir), str(path), options)
+    return Artifact(path, _owner=directory)
+
+
+def reference(ir: PathLike, model_dir: PathLike, *, ranks: int = 1) -> Session:
+    """A session on the reference interpreter: plain float32 C++, one function an operation.
+
+    ``ir`` is IR text, or the path of a file of it, as of any phase up to ``codegen``
+    (``compile(dump_phases=...)`` writes them); the weights come from the checkpoint. ``ranks`` is
+    for IR without an ``ep.mesh``, which says it itself.
+    """
+    from epigraph import _compiler
+
+    text, name = _read_ir(ir)
+    return Session._of(_compiler.open_reference(text, name, os.fspath(model_dir), ranks))
+
+
+def _read_ir(ir: PathLike) -> tuple[str, str]:
+    """The IR and its name for messages: whatever has more than one line is IR itself."""
+    path = os.fspath(ir)
+    if "\n" in path:
+        return path, "<ir>"
+    return pathlib.Path(path).read_text(), path
