@@ -1,0 +1,42 @@
+#include "tools/epigraph/ModelFlags.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
+#include <chrono>
+
+#include "runtime/base/Status.h"
+#include "runtime/device/MemoryPool.h"
+#include "tools/epigraph/Interrupt.h"
+
+namespace epigraph::tool {
+
+void ModelFlags::addTo(CLI::App &app) {
+  app.add_option("artifact", artifact, "The artifact: a folder NAME.epi")->required();
+  app.add_option("--threads", threads,
+                 "Threads of all ranks together; by default one for each processor")
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--memory-pool-size", memoryPoolSize,
+                 "Cap on weights, activations and caches together: 8G, 512M; by default the memory "
+                 "of the machine")
+      ->check(
+          [](const std::string &text) { return std::string(parseBytes(text).status().message()); });
+  app.add_option("--deadline", deadlineSeconds,
+                 "Seconds that one rank waits for another before it gives up")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  app.add_flag("--verify", verify, "Check the digests of all files, the weights too");
+}
+
+absl::StatusOr<std::unique_ptr<LoadedModel>> ModelFlags::load() const {
+  LoadOptions options;
+  options.verify = verify ? VerifyMode::Full : VerifyMode::Quick;
+  options.executor.threads = threads;
+  options.executor.deadline =
+      std::chrono::milliseconds(static_cast<int64_t>(deadlineSeconds * 1000));
+  if (!memoryPoolSize.empty()) {
+    EPIGRAPH_ASSIGN_OR_RETURN(options.executor.memoryPoolBytes, parseBytes(memoryPoolSize));
+  }
+  return LoadedModel::load(artifact, options, interrupted);
+}
+
+} // namespace epigraph::tool

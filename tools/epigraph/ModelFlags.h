@@ -1,0 +1,33 @@
+// The flags that every command which loads a model has.
+#ifndef EPIGRAPH_TOOLS_EPIGRAPH_MODELFLAGS_H
+#define EPIGRAPH_TOOLS_EPIGRAPH_MODELFLAGS_H
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "runtime/session/LoadedModel.h"
+
+namespace CLI {
+class App;
+}
+
+namespace epigraph::tool {
+
+struct ModelFlags {
+  std::string artifact;
+  int threads = 0;
+  std::string memoryPoolSize;
+  double deadlineSeconds = 60;
+  bool verify = false;
+
+  /// Declares the flags on `app`; this object must outlive parsing.
+  void addTo(CLI::App &app);
+
+  /// Loads the model that they describe; stops at Ctrl-C.
+  absl::StatusOr<std::unique_ptr<LoadedModel>> load() const;
+};
+
+} // namespace epigraph::tool
+
+#endif // EPIGRAPH_TOOLS_EPIGRAPH_MODELFLAGS_H

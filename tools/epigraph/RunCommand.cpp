@@ -1,0 +1,124 @@
+// `epigraph run`: continues prompts, and writes logits.
+#include <CLI/App.hpp>
+#include <CLI/Validators.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+
+#include "runtime/base/Status.h"
+#include "tools/epigraph/Commands.h"
+#include "tools/epigraph/LogitsFile.h"
+#include "tools/epigraph/ModelFlags.h"
+#include "tools/epigraph/Prompts.h"
+#include "tools/epigraph/RunReport.h"
+
+namespace epigraph::tool {
+namespace {
+
+constexpr char kFooter[] = R"(Examples:
+  epigraph run tiny.epi --prompt "Once upon a time"
+  epigraph run tiny.epi --prompts prompts.jsonl --max-tokens 32 --json
+  epigraph run tiny.epi --ids 0,5,7 --max-tokens 0 --logits logits.safetensors
+
+A line of prompts.jsonl is {"prompt": "..."} or {"ids": [...]}, with an optional "max_tokens". All
+prompts of a file run together; results come in their order, one text a line.)";
+
+struct RunFlags {
+  ModelFlags model;
+  std::string prompt;
+  std::string prompts;
+  std::string ids;
+  int32_t maxTokens = 64;
+  std::string logits;
+  std::string mtpLogits;
+  bool json = false;
+  CLI::Option *promptOption = nullptr;
+  CLI::Option *promptsOption = nullptr;
+};
+
+absl::StatusOr<std::vector<GenerationRequest>> requestsOf(const RunFlags &flags,
+                                                          const LoadedModel &model) {
+  if (flags.promptsOption->count() > 0)
+    return readPrompts(flags.prompts, model, flags.maxTokens);
+  GenerationRequest request;
+  request.maxTokens = flags.maxTokens;
+  request.eos = model.endTokens();
+  if (flags.promptOption->count() > 0) {
+    EPIGRAPH_ASSIGN_OR_RETURN(request.ids, model.encode(flags.prompt));
+  } else {
+    EPIGRAPH_ASSIGN_OR_RETURN(request.ids, parseIds(flags.ids));
+  }
+  return std::vector<GenerationRequest>{std::move(request)};
+}
+
+absl::Status writeAllLogits(const RunFlags &flags, LoadedModel &model,
+                            const GenerationRequest &request) {
+  const absl::Span<const int32_t> ids = request.ids;
+  if (!flags.logits.empty())
+    EPIGRAPH_RETURN_IF_ERROR(writeLogits(model.session(), {ids, {}}, flags.logits, "logits"));
+  if (flags.mtpLogits.empty())
+    return absl::OkStatus();
+  if (ids.size() < 2)
+    return absl::InvalidArgumentError(
+        "--mtp-logits: expected at least two tokens; the MTP layer is given each with its next");
+  // The last token has no next one, and so no row.
+  return writeLogits(model.session(), {ids.first(ids.size() - 1), ids.subspan(1)}, flags.mtpLogits,
+                     "mtp_logits");
+}
+
+absl::Status run(const RunFlags &flags) {
+  const auto start = std::chrono::steady_clock::now();
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, flags.model.load());
+  const std::chrono::duration<double> loading = std::chrono::steady_clock::now() - start;
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<GenerationRequest> requests,
+                            requestsOf(flags, *model));
+  EPIGRAPH_RETURN_IF_ERROR(writeAllLogits(flags, *model, requests.front()));
+
+  const bool streams = flags.promptsOption->count() == 0 && !flags.json;
+  TextStream stream(model->tokenizer());
+  const auto print = [&](size_t, int32_t token) { stream.push(token); };
+  const absl::StatusOr<GenerationReport> report =
+      model->session().generate(requests, streams ? TokenCallback(print) : nullptr);
+  if (streams)
+    stream.finish();
+  EPIGRAPH_RETURN_IF_ERROR(report.status());
+  if (flags.json)
+    printJson(*model, requests, *report, loading.count(), flags.promptsOption->count() > 0);
+  else if (!streams)
+    printTexts(*model, *report);
+  if (!flags.json)
+    printTimings(*report, loading.count());
+  return absl::OkStatus();
+}
+
+} // namespace
+
+Command addRunCommand(CLI::App &app) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App *command = app.add_subcommand("run", "Continue prompts, greedily");
+  flags->model.addTo(*command);
+  CLI::Option_group *input = command->add_option_group("input", "What to continue: exactly one of");
+  flags->promptOption = input->add_option("--prompt", flags->prompt, "A text");
+  flags->promptsOption =
+      input->add_option("--prompts", flags->prompts, "A file of prompts, one JSON object a line");
+  input->add_option("--ids", flags->ids, "Token ids: 0,5,7");
+  input->require_option(1);
+  command->add_option("--max-tokens", flags->maxTokens, "Tokens to generate at most")
+      ->check(CLI::Range(0, INT32_MAX))
+      ->capture_default_str();
+  command
+      ->add_option("--logits", flags->logits,
+                   "Write the logits of every input position to this safetensors file: float32 "
+                   "'logits' [positions, vocabulary]")
+      ->excludes(flags->promptsOption);
+  command
+      ->add_option("--mtp-logits", flags->mtpLogits,
+                   "The same of the MTP layer, 'mtp_logits', for every position but the last")
+      ->excludes(flags->promptsOption);
+  command->add_flag("--json", flags->json,
+                    "Print one JSON object: token_ids, text, timings; with --prompts, results");
+  command->footer(kFooter);
+  return {command, [flags] { return run(*flags); }};
+}
+
+} // namespace epigraph::tool

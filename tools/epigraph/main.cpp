@@ -1,0 +1,81 @@
+// The command `epigraph`: the runtime, without the compiler.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "runtime/base/ExitCode.h"
+#include "tools/epigraph/Commands.h"
+#include "tools/epigraph/Interrupt.h"
+
+namespace {
+
+using epigraph::ExitCode;
+
+constexpr char kDescription[] =
+    "Epigraph compiles mixture-of-experts language models ahead of time, and runs them.";
+
+constexpr char kFooter[] = R"(Examples:
+  epigraph compile models/tiny-deepseek-v3 -o tiny.epi --ep 2
+  epigraph run tiny.epi --prompt "Once upon a time"
+  epigraph eval tiny.epi --text eval.txt
+  epigraph inspect tiny.epi
+
+Exit codes:
+    0  done
+    1  internal error: please report it
+    2  usage: unknown flag, missing argument, impossible value
+    3  bad input: artifact, checkpoint, tokenizer or prompt missing or broken
+    4  unsupported: target feature, architecture, combination of options
+    5  resources: memory, a limit that the artifact was compiled for, a deadline
+  130  interrupted
+
+Environment:
+  PATH  where `epigraph compile` looks for epigraph-compile when it is not beside this program
+
+Results go to standard output; messages, and progress on a terminal, to standard error.)";
+
+int finish(const absl::Status &status) {
+  if (!status.ok())
+    std::fprintf(stderr, "epigraph: error: %s\n", std::string(status.message()).c_str());
+  return static_cast<int>(epigraph::exitCodeOf(status));
+}
+
+/// Help and version are no errors; everything else that stops parsing is a mistake in the call.
+int finishParsing(const CLI::App &app, const CLI::ParseError &error) {
+  if (error.get_exit_code() == 0)
+    return app.exit(error);
+  std::fprintf(stderr,
+               "epigraph: error: %s\nRun `epigraph --help`, or `epigraph COMMAND --help`.\n",
+               error.what());
+  return static_cast<int>(ExitCode::Usage);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  if (argc > 1 && std::strcmp(argv[1], "compile") == 0)
+    return finish(epigraph::tool::runCompiler(argc, argv));
+
+  CLI::App app(kDescription, "epigraph");
+  app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  epigraph::tool::addCompileCommand(app);
+  const std::vector<epigraph::tool::Command> commands = {epigraph::tool::addRunCommand(app),
+                                                         epigraph::tool::addEvalCommand(app),
+                                                         epigraph::tool::addInspectCommand(app)};
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return finishParsing(app, error);
+  }
+  epigraph::tool::catchInterrupts();
+  for (const epigraph::tool::Command &command : commands)
+    if (command.app->parsed())
+      return finish(command.run());
+  return static_cast<int>(ExitCode::Internal);
+}
