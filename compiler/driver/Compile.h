@@ -1,0 +1,63 @@
+// Compiling a model, as the command line and Python see it. No LLVM in this header.
+#ifndef EPIGRAPH_COMPILER_DRIVER_COMPILE_H
+#define EPIGRAPH_COMPILER_DRIVER_COMPILE_H
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+#include "compiler/driver/Report.h"
+#include "compiler/import/ImportLimits.h"
+#include "compiler/pipeline/Phase.h"
+
+namespace epigraph {
+
+/// How attention is shared among ranks: all run it on all tokens, or each on sequences of its own.
+enum class AttentionSharing { Replicated, Data };
+
+/// What activations are and weights become; sums are in float32 in any case.
+enum class ComputeType { BFloat16, Float32 };
+
+struct CompileOptions {
+  /// A Hugging Face checkpoint folder.
+  std::filesystem::path model;
+  /// The artifact, "NAME.epi"; may be empty with `stopAfter`. An artifact there is replaced, once
+  /// the new one is complete; anything else there is an error.
+  std::filesystem::path output;
+  /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", ...
+  std::string target = "cpu";
+  int64_t ranks = 1;
+  AttentionSharing attention = AttentionSharing::Replicated;
+  ComputeType compute = ComputeType::BFloat16;
+  ImportLimits limits;
+  /// Ends after this phase, with no artifact unless it is Pack.
+  std::optional<Phase> stopAfter;
+  /// Writes NN-PHASE.mlir after each phase; empty: nothing.
+  std::filesystem::path dumpDirectory;
+  /// Called as each phase starts, and within long ones with the share done, from 0 to 1.
+  std::function<void(Phase, double)> progress;
+  /// Warnings of passes, one line each.
+  std::function<void(std::string_view)> warning;
+  /// Polled; once true, compiling ends with Cancelled and nothing is left behind.
+  const std::atomic<bool> *cancelled = nullptr;
+};
+
+struct CompileResult {
+  Report report;
+  /// With `stopAfter`: the IR after that phase, as text.
+  std::string ir;
+};
+
+/// Compiles. Errors say what is wrong with which input: InvalidArgument and NotFound (checkpoint,
+/// output, limits), Unimplemented (architecture, target, ranks that do not divide the experts),
+/// Cancelled; Internal is a bug. After any of them, no file is left behind but dumps.
+absl::StatusOr<CompileResult> compileModel(const CompileOptions &options);
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_COMPILER_DRIVER_COMPILE_H

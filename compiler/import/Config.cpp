@@ -1,0 +1,173 @@
+#include "compiler/import/Config.h"
+
+#include <optional>
+
+#include "runtime/base/FileSystem.h"
+#include "runtime/base/Json.h"
+#include "runtime/base/Status.h"
+
+namespace epigraph {
+
+using nlohmann::json;
+
+/// The integer `value` is, if it is one in `range`.
+static std::optional<int64_t> integerIn(const json &value, IntRange range) {
+  // Unsigned values above INT64_MAX would wrap on conversion.
+  if (!value.is_number_integer() ||
+      (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t(INT64_MAX)))
+    return std::nullopt;
+  int64_t number = value.get<int64_t>();
+  if (number < range.min || number > range.max)
+    return std::nullopt;
+  return number;
+}
+
+void ConfigProblems::invalid(std::string message) {
+  anyInvalid_ = true;
+  messages_.push_back(std::move(message));
+}
+
+void ConfigProblems::unsupported(std::string message) { messages_.push_back(std::move(message)); }
+
+absl::Status ConfigProblems::status() const {
+  if (messages_.empty())
+    return absl::OkStatus();
+  std::string all;
+  for (const std::string &message : messages_)
+    absl::StrAppend(&all, all.empty() ? "" : "\n  ", message);
+  return anyInvalid_ ? absl::InvalidArgumentError(all) : absl::UnimplementedError(all);
+}
+
+ConfigObject::ConfigObject(const json &value, std::string where, ConfigProblems &problems)
+    : value_(&value), where_(std::move(where)), problems_(&problems) {}
+
+const json *ConfigObject::find(std::string_view key) const {
+  if (!value_->is_object())
+    return nullptr;
+  auto member = value_->find(std::string(key));
+  return member == value_->end() || member->is_null() ? nullptr : &*member;
+}
+
+/// The value as the file has it, cut to a length that fits a message.
+std::string ConfigObject::found(std::string_view key) const {
+  constexpr size_t kMaxShown = 60;
+  const json *value = find(key);
+  if (!value)
+    return "missing";
+  std::string text = value->dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+  if (text.size() > kMaxShown)
+    text = text.substr(0, kMaxShown) + "...";
+  return text;
+}
+
+void ConfigObject::invalid(std::string_view key, std::string_view expected) const {
+  problems_->invalid(absl::StrCat(where_, ": ", abslView(key), " is ", found(key), "; expected ",
+                                  abslView(expected)));
+}
+
+void ConfigObject::unsupported(std::string_view key, std::string_view remedy) const {
+  problems_->unsupported(absl::StrCat(where_, ": ", abslView(key), " is ", found(key),
+                                      ", which is not supported; ", abslView(remedy)));
+}
+
+int64_t ConfigObject::integer(std::string_view key, IntRange range) const {
+  if (const json *value = find(key))
+    if (std::optional<int64_t> number = integerIn(*value, range))
+      return *number;
+  invalid(key, absl::StrCat("an integer from ", range.min, " to ", range.max));
+  return range.min;
+}
+
+int64_t ConfigObject::integer(std::string_view key, IntRange range, int64_t fallback) const {
+  return has(key) ? integer(key, range) : fallback;
+}
+
+double ConfigObject::number(std::string_view key, NumberRange range) const {
+  const json *value = find(key);
+  if (value && value->is_number())
+    if (double number = value->get<double>(); number >= range.min && number <= range.max)
+      return number;
+  invalid(key, absl::StrCat("a number from ", range.min, " to ", range.max));
+  return range.min;
+}
+
+double ConfigObject::number(std::string_view key, NumberRange range, double fallback) const {
+  return has(key) ? number(key, range) : fallback;
+}
+
+bool ConfigObject::flag(std::string_view key, bool fallback) const {
+  const json *value = find(key);
+  if (!value)
+    return fallback;
+  if (value->is_boolean())
+    return value->get<bool>();
+  invalid(key, "true or false");
+  return fallback;
+}
+
+std::string ConfigObject::text(std::string_view key, std::string_view fallback) const {
+  const json *value = find(key);
+  if (!value)
+    return std::string(fallback);
+  if (value->is_string())
+    return value->get<std::string>();
+  invalid(key, "a string");
+  return std::string(fallback);
+}
+
+std::vector<std::string> ConfigObject::texts(std::string_view key) const {
+  std::vector<std::string> result;
+  const json *value = find(key);
+  if (!value)
+    return result;
+  bool valid = value->is_array();
+  if (valid)
+    for (const json &element : *value) {
+      valid &= element.is_string();
+      if (element.is_string())
+        result.push_back(element.get<std::string>());
+    }
+  if (!valid)
+    invalid(key, "a list of strings");
+  return result;
+}
+
+std::vector<int64_t> ConfigObject::integers(std::string_view key, IntRange range) const {
+  const json *value = find(key);
+  if (!value)
+    return {};
+  if (!value->is_array())
+    return {integer(key, range)};
+  std::vector<int64_t> result;
+  for (const json &element : *value) {
+    std::optional<int64_t> number = integerIn(element, range);
+    if (!number) {
+      invalid(key, absl::StrCat("integers from ", range.min, " to ", range.max));
+      return {};
+    }
+    result.push_back(*number);
+  }
+  return result;
+}
+
+ConfigObject ConfigObject::object(std::string_view key) const {
+  static const json kEmpty = json::object();
+  const json *value = find(key);
+  if (value && !value->is_object()) {
+    invalid(key, "an object");
+    value = nullptr;
+  }
+  return ConfigObject(value ? *value : kEmpty, absl::StrCat(where_, ": ", abslView(key)),
+                      *problems_);
+}
+
+absl::StatusOr<json> readConfigFile(const std::filesystem::path &path) {
+  EPIGRAPH_ASSIGN_OR_RETURN(std::string text, readFile(path, kMaxConfigBytes));
+  EPIGRAPH_ASSIGN_OR_RETURN(json value, parseJson(text, path.string()));
+  if (!value.is_object())
+    return absl::InvalidArgumentError(
+        absl::StrCat(path.string(), ": expected a JSON object, found ", value.type_name()));
+  return value;
+}
+
+} // namespace epigraph

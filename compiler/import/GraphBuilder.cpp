@@ -1,0 +1,228 @@
+#include "compiler/import/GraphBuilder.h"
+
+#include <algorithm>
+
+#include "mlir/IR/Verifier.h"
+
+#include "runtime/base/Status.h"
+
+using namespace mlir;
+
+namespace epigraph {
+
+GraphBuilder::GraphBuilder(MLIRContext &context, StringRef architecture,
+                           const Checkpoint &checkpoint, const ImportLimits &limits,
+                           DType activation)
+    : builder_(&context), ledger_(checkpoint), limits_(limits), activationDType_(activation) {
+  Location loc = NameLoc::get(builder_.getStringAttr("model"));
+  module_ = ModuleOp::create(loc, architecture);
+  activation_ = typeOf(activation);
+}
+
+absl::Status GraphBuilder::declareModel(const ModelShape &shape) {
+  maxContext_ = limits_.maxContext.value_or(std::min(shape.maxContext, kDefaultMaxContext));
+  if (maxContext_ > shape.maxContext)
+    return absl::InvalidArgumentError(
+        absl::StrCat("--max-context is ", maxContext_, ", but the model was made for ",
+                     shape.maxContext, " positions; give at most that"));
+  MLIRContext *context = builder_.getContext();
+  (*module_)->setAttr(epi::kModelAttrName,
+                      epi::ModelAttr::get(context, module_->getSymNameAttr(), shape.layers,
+                                          shape.hidden, shape.vocab, shape.maxContext));
+  (*module_)->setAttr(exec::kLimitsAttrName, exec::LimitsAttr::get(context, limits_.batchTokens,
+                                                                   limits_.sequences, maxContext_));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OwningOpRef<ModuleOp>> GraphBuilder::finish() {
+  EPIGRAPH_RETURN_IF_ERROR(ledger_.finish());
+  // Its diagnostics say more than this status does.
+  if (failed(verify(*module_)))
+    return absl::InternalError("the imported graph is not valid; this is a bug of the importer");
+  return std::move(module_);
+}
+
+//===----------------------------------------------------------------------===//
+// Functions and scopes
+//===----------------------------------------------------------------------===//
+
+Block::BlockArgListType GraphBuilder::beginFunction(StringRef name, ArrayRef<Parameter> arguments,
+                                                    ArrayRef<Parameter> results) {
+  auto types = [](ArrayRef<Parameter> parameters) {
+    return llvm::map_to_vector(parameters, [](const Parameter &p) { return p.type; });
+  };
+  FunctionType type = builder_.getFunctionType(types(arguments), types(results));
+  builder_.setInsertionPointToEnd(module_->getBody());
+  auto function =
+      func::FuncOp::create(builder_, NameLoc::get(builder_.getStringAttr(name)), name, type);
+  for (auto [i, argument] : llvm::enumerate(arguments))
+    function.setArgAttr(i, "epi.name", builder_.getStringAttr(argument.name));
+  for (auto [i, result] : llvm::enumerate(results))
+    function.setResultAttr(i, "epi.name", builder_.getStringAttr(result.name));
+  Block *body = function.addEntryBlock();
+  builder_.setInsertionPointToEnd(body);
+  return body->getArguments();
+}
+
+void GraphBuilder::endFunction(ValueRange results) {
+  func::ReturnOp::create(builder_, loc(), results);
+}
+
+GraphBuilder::Scope::Scope(GraphBuilder &builder, StringRef name)
+    : builder_(builder), outer_(builder.scope_) {
+  builder.scope_ = builder.qualify(name);
+}
+
+GraphBuilder::Scope::~Scope() { builder_.scope_ = std::move(outer_); }
+
+std::string GraphBuilder::qualify(StringRef name) const {
+  return scope_.empty() ? name.str() : scope_ + "." + name.str();
+}
+
+Location GraphBuilder::loc() {
+  return NameLoc::get(builder_.getStringAttr(scope_.empty() ? "model" : scope_));
+}
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+Type GraphBuilder::typeOf(DType dtype) {
+  assert((dtype == DType::F32 || dtype == DType::BF16) && "no other weights are booked");
+  return dtype == DType::F32 ? Type(builder_.getF32Type()) : Type(builder_.getBF16Type());
+}
+
+RankedTensorType GraphBuilder::rows(ArrayRef<int64_t> shape, Type element) {
+  SmallVector<int64_t> dims{ShapedType::kDynamic};
+  dims.append(shape.begin(), shape.end());
+  return RankedTensorType::get(dims, element ? element : activation_);
+}
+
+Type GraphBuilder::idsType() { return rows({}, builder_.getI32Type()); }
+
+Type GraphBuilder::stepType() { return epi::StepType::get(builder_.getContext()); }
+
+Type GraphBuilder::mlaCacheType(int64_t latent, int64_t rope) {
+  return epi::MlaCacheType::get(builder_.getContext(), latent, rope, activation_);
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+Value GraphBuilder::weightOf(StringRef name, ArrayRef<int64_t> shape, ArrayRef<DType> dtypes) {
+  std::string qualified = qualify(name);
+  DType dtype =
+      ledger_.book(qualified, {shape.data(), shape.size()}, {dtypes.data(), dtypes.size()});
+  return epi::WeightOp::create(builder_, loc(), RankedTensorType::get(shape, typeOf(dtype)),
+                               qualified);
+}
+
+Value GraphBuilder::weight(StringRef name, ArrayRef<int64_t> shape) {
+  return weightOf(name, shape, {activationDType_});
+}
+
+Value GraphBuilder::weightF32(StringRef name, ArrayRef<int64_t> shape) {
+  return cast(weightOf(name, shape, {activationDType_, DType::F32}), f32());
+}
+
+Value GraphBuilder::weightStack(StringRef pattern, int64_t count, ArrayRef<int64_t> shape) {
+  auto [before, after] = pattern.split("{}");
+  for (int64_t i = 0; i < count; ++i)
+    ledger_.book(qualify((before + llvm::Twine(i) + after).str()), {shape.data(), shape.size()},
+                 {activationDType_});
+  SmallVector<int64_t> dims{count};
+  dims.append(shape.begin(), shape.end());
+  return epi::WeightStackOp::create(builder_, loc(), RankedTensorType::get(dims, activation_),
+                                    qualify(pattern));
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+/// The size of the last dimension.
+static int64_t lastDim(Value value) {
+  return cast<RankedTensorType>(value.getType()).getShape().back();
+}
+
+/// The type of `value` with another size of the last dimension.
+static RankedTensorType withLastDim(Value value, int64_t size) {
+  auto type = cast<RankedTensorType>(value.getType());
+  SmallVector<int64_t> shape(type.getShape());
+  shape.back() = size;
+  return RankedTensorType::get(shape, type.getElementType());
+}
+
+Value GraphBuilder::linear(Value x, StringRef name, int64_t outputs) {
+  Value w = weight((name + ".weight").str(), {outputs, lastDim(x)});
+  return epi::LinearOp::create(builder_, loc(), rows({outputs}), x, w);
+}
+
+Value GraphBuilder::linearF32(Value x, StringRef name, int64_t outputs) {
+  Value w =
+      weightOf((name + ".weight").str(), {outputs, lastDim(x)}, {activationDType_, DType::F32});
+  x = cast(x, mlir::cast<RankedTensorType>(w.getType()).getElementType());
+  return epi::LinearOp::create(builder_, loc(), rows({outputs}, f32()), x, w);
+}
+
+Value GraphBuilder::rmsNorm(Value x, StringRef name, double eps) {
+  Value w = weight((name + ".weight").str(), {lastDim(x)});
+  return epi::RmsNormOp::create(builder_, loc(), x.getType(), x, w, builder_.getF64FloatAttr(eps));
+}
+
+Value GraphBuilder::swigluMlp(Value x, StringRef name, int64_t inner) {
+  Scope scope(*this, name);
+  Value gate = linear(x, "gate_proj", inner);
+  Value up = linear(x, "up_proj", inner);
+  Value activated = epi::SiluOp::create(builder_, loc(), gate.getType(), gate);
+  Value product = epi::MulOp::create(builder_, loc(), up.getType(), activated, up);
+  return linear(product, "down_proj", lastDim(x));
+}
+
+Value GraphBuilder::add(Value a, Value b) {
+  return epi::AddOp::create(builder_, loc(), a.getType(), a, b);
+}
+
+Value GraphBuilder::reshape(Value x, ArrayRef<int64_t> shape) {
+  Type element = mlir::cast<RankedTensorType>(x.getType()).getElementType();
+  return epi::ReshapeOp::create(builder_, loc(), rows(shape, element), x);
+}
+
+SmallVector<Value> GraphBuilder::splitLast(Value x, ArrayRef<int64_t> sizes) {
+  SmallVector<Type> types;
+  for (int64_t size : sizes)
+    types.push_back(withLastDim(x, size));
+  int64_t dim = mlir::cast<RankedTensorType>(x.getType()).getRank() - 1;
+  auto split = epi::SplitOp::create(builder_, loc(), types, x, builder_.getI64IntegerAttr(dim));
+  return llvm::to_vector_of<Value>(split.getResults());
+}
+
+Value GraphBuilder::concatLast(ValueRange parts) {
+  int64_t total = 0;
+  for (Value part : parts)
+    total += lastDim(part);
+  int64_t dim = mlir::cast<RankedTensorType>(parts.front().getType()).getRank() - 1;
+  return epi::ConcatOp::create(builder_, loc(), withLastDim(parts.front(), total), parts,
+                               builder_.getI64IntegerAttr(dim));
+}
+
+Value GraphBuilder::cast(Value x, Type element) {
+  auto type = mlir::cast<RankedTensorType>(x.getType());
+  if (type.getElementType() == element)
+    return x;
+  return epi::CastOp::create(builder_, loc(), type.clone(element), x);
+}
+
+Value GraphBuilder::ropeTable(const RopeConfig &rope, int64_t dims) {
+  epi::YarnAttr yarn;
+  if (rope.yarn)
+    yarn = epi::YarnAttr::get(builder_.getContext(), builder_.getF64FloatAttr(rope.yarn->factor),
+                              rope.yarn->original, builder_.getF64FloatAttr(rope.yarn->betaFast),
+                              builder_.getF64FloatAttr(rope.yarn->betaSlow));
+  return epi::RopeTableOp::create(
+      builder_, loc(), RankedTensorType::get({maxContext_, dims}, f32()),
+      builder_.getF64FloatAttr(rope.theta), builder_.getF64FloatAttr(rope.magnitude()), yarn);
+}
+
+} // namespace epigraph

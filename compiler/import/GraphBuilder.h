@@ -1,0 +1,137 @@
+// What model families build graphs with: functions, scopes that name operations by their layer,
+// weights that are checked against the checkpoint as they are named, and the blocks that many
+// families share.
+#ifndef EPIGRAPH_COMPILER_IMPORT_GRAPHBUILDER_H
+#define EPIGRAPH_COMPILER_IMPORT_GRAPHBUILDER_H
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "compiler/import/ImportLimits.h"
+#include "compiler/import/RopeConfig.h"
+#include "compiler/import/WeightLedger.h"
+#include "dialects/exec/Exec.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace epigraph {
+
+/// What every model has.
+struct ModelShape {
+  int64_t layers;
+  int64_t hidden;
+  int64_t vocab;
+  int64_t maxContext; ///< positions that the model was made for
+};
+
+/// Builds one module. A weight that is missing or wrong is recorded, and building goes on as if it
+/// were there; finish() reports.
+class GraphBuilder {
+public:
+  /// `checkpoint` must outlive this. Activations have the element type `activation`.
+  GraphBuilder(mlir::MLIRContext &context, llvm::StringRef architecture,
+               const Checkpoint &checkpoint, const ImportLimits &limits, DType activation);
+
+  /// Says what the model is; before anything else. Errors: InvalidArgument for limits that the
+  /// model cannot have.
+  absl::Status declareModel(const ModelShape &shape);
+
+  /// The finished, verified module, or what is wrong with the checkpoint.
+  absl::StatusOr<mlir::OwningOpRef<mlir::ModuleOp>> finish();
+
+  // Functions.
+
+  struct Parameter {
+    llvm::StringRef name; ///< "ids", "hidden", "step", "logits"
+    mlir::Type type;
+  };
+  /// Starts `func.func @name`; operations go to its end.
+  mlir::Block::BlockArgListType beginFunction(llvm::StringRef name,
+                                              llvm::ArrayRef<Parameter> arguments,
+                                              llvm::ArrayRef<Parameter> results);
+  void endFunction(mlir::ValueRange results);
+
+  // Scopes. The scope "model.layers.3.self_attn" is the location of operations and the prefix of
+  // weights' names.
+
+  class Scope {
+  public:
+    Scope(GraphBuilder &builder, llvm::StringRef name);
+    ~Scope();
+    Scope(const Scope &) = delete;
+    Scope &operator=(const Scope &) = delete;
+
+  private:
+    GraphBuilder &builder_;
+    std::string outer_;
+  };
+  /// `name` under the current scope.
+  std::string qualify(llvm::StringRef name) const;
+
+  // Types.
+
+  mlir::Type activation() const { return activation_; }
+  mlir::Type f32() { return builder_.getF32Type(); }
+  /// One row for each token: tensor<?x`shape`>, of activations unless `element` is given.
+  mlir::RankedTensorType rows(llvm::ArrayRef<int64_t> shape, mlir::Type element = {});
+  mlir::Type idsType();
+  mlir::Type stepType();
+  mlir::Type mlaCacheType(int64_t latent, int64_t rope);
+  int64_t maxContext() const { return maxContext_; }
+
+  // Weights, by their name under the current scope.
+
+  /// A tensor of `shape` with the activations' type.
+  mlir::Value weight(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
+  /// The same in float32, whether the checkpoint has it in float32 or in the activations' type.
+  mlir::Value weightF32(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
+  /// `count` tensors of `shape`; `pattern` has "{}" in place of their number.
+  mlir::Value weightStack(llvm::StringRef pattern, int64_t count, llvm::ArrayRef<int64_t> shape);
+  /// Whether the checkpoint has `name` under the current scope.
+  bool hasWeight(llvm::StringRef name) const { return ledger_.has(qualify(name)); }
+  WeightLedger &ledger() { return ledger_; }
+
+  // Operations, at the current scope. Names are those of the weights' modules.
+
+  /// x W^T with W = `name`.weight of `outputs` rows.
+  mlir::Value linear(mlir::Value x, llvm::StringRef name, int64_t outputs);
+  /// The same with a float32 result; the weight may be in float32 too.
+  mlir::Value linearF32(mlir::Value x, llvm::StringRef name, int64_t outputs);
+  mlir::Value rmsNorm(mlir::Value x, llvm::StringRef name, double eps);
+  /// down(silu(gate(x)) * up(x)) under scope `name`.
+  mlir::Value swigluMlp(mlir::Value x, llvm::StringRef name, int64_t inner);
+  mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  /// Parts of the given sizes along the last dimension.
+  llvm::SmallVector<mlir::Value> splitLast(mlir::Value x, llvm::ArrayRef<int64_t> sizes);
+  mlir::Value concatLast(mlir::ValueRange parts);
+  mlir::Value cast(mlir::Value x, mlir::Type element);
+  /// Cosines and sines for all positions of the limits.
+  mlir::Value ropeTable(const RopeConfig &rope, int64_t dims);
+
+  mlir::OpBuilder &ops() { return builder_; }
+  mlir::Location loc();
+
+private:
+  mlir::Value weightOf(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
+                       llvm::ArrayRef<DType> dtypes);
+  mlir::Type typeOf(DType dtype);
+
+  mlir::OpBuilder builder_;
+  mlir::OwningOpRef<mlir::ModuleOp> module_;
+  WeightLedger ledger_;
+  ImportLimits limits_;
+  DType activationDType_;
+  mlir::Type activation_;
+  int64_t maxContext_ = 0;
+  std::string scope_;
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_COMPILER_IMPORT_GRAPHBUILDER_H

@@ -1,0 +1,91 @@
+#include "compiler/import/WeightLedger.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
+
+#include "runtime/base/Status.h"
+
+namespace epigraph {
+namespace {
+
+/// Names of one list that a message shows.
+constexpr size_t kMaxShown = 8;
+
+/// Buffers that old versions of transformers saved and that follow from the configuration.
+bool isDerivedBuffer(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+template <typename Shape> std::string shapeText(const Shape &shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
+void appendList(std::string &message, std::string_view title,
+                const std::vector<std::string> &names) {
+  if (names.empty())
+    return;
+  absl::StrAppend(&message, "\n  ", abslView(title), " (", names.size(), "): ");
+  size_t shown = std::min(names.size(), kMaxShown);
+  message += absl::StrJoin(names.begin(), names.begin() + shown, ", ");
+  if (shown < names.size())
+    absl::StrAppend(&message, ", and ", names.size() - shown, " more");
+}
+
+} // namespace
+
+bool WeightLedger::hasPrefix(std::string_view prefix) const {
+  absl::Span<const TensorView *const> tensors = checkpoint_.tensors();
+  auto first = std::lower_bound(
+      tensors.begin(), tensors.end(), prefix,
+      [](const TensorView *tensor, std::string_view name) { return tensor->name < name; });
+  return first != tensors.end() && (*first)->name.starts_with(prefix);
+}
+
+DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shape,
+                         absl::Span<const DType> dtypes) {
+  const TensorView *tensor = checkpoint_.find(name);
+  if (!tensor) {
+    missing_.push_back(name);
+    return dtypes.front();
+  }
+  booked_.insert(tensor);
+  if (!std::equal(shape.begin(), shape.end(), tensor->shape.begin(), tensor->shape.end(),
+                  [](int64_t a, uint64_t b) { return static_cast<uint64_t>(a) == b; }))
+    wrongShape_.push_back(absl::StrCat(name, " (found ", shapeText(tensor->shape), ", expected ",
+                                       shapeText(shape), ")"));
+  if (std::find(dtypes.begin(), dtypes.end(), tensor->dtype) != dtypes.end())
+    return tensor->dtype;
+  auto format = [](std::string *out, DType dtype) { out->append(dtypeName(dtype)); };
+  wrongType_.push_back(absl::StrCat(name, " (found ", abslView(dtypeName(tensor->dtype)),
+                                    ", expected ", absl::StrJoin(dtypes, " or ", format), ")"));
+  return dtypes.front();
+}
+
+void WeightLedger::ignore(std::string_view name) {
+  if (const TensorView *tensor = checkpoint_.find(name))
+    booked_.insert(tensor);
+}
+
+std::vector<std::string> WeightLedger::extra() const {
+  std::vector<std::string> result;
+  for (const TensorView *tensor : checkpoint_.tensors())
+    if (!booked_.count(tensor) && !isDerivedBuffer(tensor->name))
+      result.push_back(tensor->name);
+  return result;
+}
+
+absl::Status WeightLedger::finish() const {
+  std::string problems;
+  appendList(problems, "missing", missing_);
+  appendList(problems, "of another shape", wrongShape_);
+  appendList(problems, "of another type", wrongType_);
+  appendList(problems, "not part of the model", extra());
+  if (problems.empty())
+    return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("checkpoint '", checkpoint_.directory().string(),
+                   "': its tensors are not those that its config.json describes; fetch the "
+                   "checkpoint again or correct config.json",
+                   problems));
+}
+
+} // namespace epigraph

@@ -1,0 +1,50 @@
+// Which tensors of a checkpoint a model needs, and whether they are what it needs. The importer
+// books every weight that it names; at the end one error tells all that is missing, left over, or
+// of another shape or type.
+#ifndef EPIGRAPH_COMPILER_IMPORT_WEIGHTLEDGER_H
+#define EPIGRAPH_COMPILER_IMPORT_WEIGHTLEDGER_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "runtime/artifact/Checkpoint.h"
+
+namespace epigraph {
+
+class WeightLedger {
+public:
+  /// `checkpoint` must outlive this.
+  explicit WeightLedger(const Checkpoint &checkpoint) : checkpoint_(checkpoint) {}
+
+  /// Whether the checkpoint has a tensor called `name`, which is not booked by asking.
+  bool has(std::string_view name) const { return checkpoint_.find(name) != nullptr; }
+  /// Whether any tensor's name starts with `prefix`.
+  bool hasPrefix(std::string_view prefix) const;
+
+  /// Books tensor `name`, which must have `shape` and one of `dtypes`. Returns its type, or the
+  /// first of `dtypes` when something is wrong with it.
+  DType book(const std::string &name, absl::Span<const int64_t> shape,
+             absl::Span<const DType> dtypes);
+
+  /// Books a tensor that may be there and is not used.
+  void ignore(std::string_view name);
+
+  /// OK, or one InvalidArgument naming every problem; long lists are cut, with a count.
+  absl::Status finish() const;
+
+private:
+  std::vector<std::string> extra() const;
+
+  const Checkpoint &checkpoint_;
+  std::unordered_set<const TensorView *> booked_;
+  std::vector<std::string> missing_;
+  std::vector<std::string> wrongShape_; ///< "NAME (found [2, 3], expected [4])"
+  std::vector<std::string> wrongType_;
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_COMPILER_IMPORT_WEIGHTLEDGER_H
