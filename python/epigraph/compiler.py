@@ -43,7 +43,7 @@ def compile(
         "compute": compute,
         "max_batch_tokens": max_batch_tokens,
         "max_seqs": max_seqs,
-        "max_context": max_context or 0,
+        "max_context": max_context,
         "dump_phases": os.fspath(dump_phases) if dump_phases is not None else "",
     }
     if output is not None:

@@ -1,0 +1,134 @@
+"""The reference interpreter against transformers, and every phase and pass against it.
+
+The interpreter is float32 throughout, so what a pass may change is the order of sums: 1e-5 from
+the golden, as for any float32 implementation, and 2e-6 from the IR before the pass.
+"""
+
+import re
+
+import pytest
+
+import epigraph
+from conftest import DEEPSEEK_V3
+from tools import MODEL, ROOT, relative_error, run_tool
+
+LOGITS_WITHIN = 1e-5
+PASS_WITHIN = 2e-6
+# Enough for a page border (64); the interpreter is slow.
+PASS_TOKENS = 70
+
+
+@pytest.fixture(scope="module")
+def phases(artifacts):
+    """Phase -> IR after it, for one rank and for four in both attention modes."""
+    def of(ranks, attention="replicated", compute="bf16"):
+        artifact = artifacts.get(compute=compute, ep=ranks, attention=attention)
+        return {path.stem.split("-", 1)[1]: path
+                for path in sorted((artifact.parent / "phases").glob("*.mlir"))}
+    return of
+
+
+@pytest.fixture(scope="module")
+def imported(phases):
+    return epigraph.reference(phases(1)["import"], MODEL)
+
+
+def test_logits(imported, window):
+    found = imported.logits(window["input_ids"])
+    assert relative_error(found, window["logits"]) < LOGITS_WITHIN
+
+
+def test_mtp_logits(imported, window):
+    found = imported.mtp_logits(window["input_ids"], window["next_ids"])
+    assert relative_error(found, window["mtp_logits"]) < LOGITS_WITHIN
+
+
+def test_greedy_tokens(imported, greedy):
+    found = imported.generate([case["input_ids"] for case in greedy], max_tokens=48)
+    assert found == [case["greedy_ids"] for case in greedy]
+
+
+def test_perplexity(imported, eval_text, perplexity_golden):
+    tokenizer = epigraph.Tokenizer(str(MODEL / "tokenizer.json"))
+    ids = tokenizer.encode(eval_text, add_special=False)
+    assert len(ids) == perplexity_golden["all_tokens"]
+    result = imported.perplexity(ids, bos=0, window=perplexity_golden["window"])
+    assert result.tokens == perplexity_golden["tokens"]
+    assert result.value == pytest.approx(perplexity_golden["ppl"], rel=1e-3)
+    assert result.window_nll == pytest.approx(perplexity_golden["window_nll"], rel=1e-4)
+
+
+def test_random_model(artifacts, random_model_golden):
+    artifact = artifacts.get(model=DEEPSEEK_V3, compute="bf16")
+    session = epigraph.reference(artifact.parent / "phases/00-import.mlir", DEEPSEEK_V3)
+    ids = random_model_golden["input_ids"]
+    assert relative_error(session.logits(ids), random_model_golden["logits"]) < LOGITS_WITHIN
+    expected = random_model_golden["greedy_ids"].tolist()
+    assert session.generate([ids], max_tokens=len(expected)) == [expected]
+
+
+PHASES = ["import", "canonicalize", "fuse", "quantize", "sparsify", "partition", "schedule",
+          "plan-memory"]
+
+
+@pytest.mark.parametrize("ranks,attention", [(1, "replicated"), (4, "replicated"), (4, "data")])
+@pytest.mark.parametrize("phase", PHASES)
+def test_after_every_phase(phases, window, phase, ranks, attention):
+    session = epigraph.reference(phases(ranks, attention)[phase], MODEL)
+    found = session.logits(window["input_ids"])
+    assert relative_error(found, window["logits"]) < LOGITS_WITHIN
+    mtp = session.mtp_logits(window["input_ids"], window["next_ids"])
+    assert relative_error(mtp, window["mtp_logits"]) < LOGITS_WITHIN
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4, 8])
+def test_imported_graph_on_ranks(phases, window, ranks):
+    """The graph as imported, run by several ranks at once: each computes all of it."""
+    session = epigraph.reference(phases(1)["import"], MODEL, ranks=ranks)
+    ids = window["input_ids"][:PASS_TOKENS]
+    assert relative_error(session.logits(ids), window["logits"][:PASS_TOKENS]) < LOGITS_WITHIN
+
+
+# Pass -> the phase whose IR it is given. Every pass of the project must be here.
+PASSES = {
+    "--epi-elide-dead-weights": "import",
+    "--epi-absorb-mla": "canonicalize",
+    "--epi-fuse-projections": "canonicalize",
+    "--epi-fuse-residual-norm": "canonicalize",
+    "--epi-fuse-swiglu": "canonicalize",
+    "--epi-convert-compute-type=type=float32": "fuse",
+    "--ep-partition-experts=ranks=4": "sparsify",
+    "--ep-decompose-dispatch": "partition",
+    "--exec-hoist-weights": "partition",
+    "--exec-outline-kernels": "partition",
+    "--exec-plan-memory": "schedule",
+    "--exec-verify-memory-plan": "plan-memory",
+    "--cpu-pack-weights": "plan-memory",
+}
+
+
+def test_every_pass_is_tested():
+    defined = {
+        flag
+        for path in [*ROOT.glob("passes/*/Passes.td"), *ROOT.glob("codegen/*/Passes.td")]
+        for flag in re.findall(r'Pass<"([\w-]+)"', path.read_text())
+    }
+    assert defined == {flag.removeprefix("--").split("=")[0] for flag in PASSES}
+
+
+@pytest.mark.parametrize("flag", PASSES)
+def test_a_single_pass_changes_no_number(phases, window, flag):
+    before_path = phases(4)[PASSES[flag]]
+    after_ir = run_tool("epigraph-opt", before_path, flag, check=True).stdout
+    before = epigraph.reference(before_path, MODEL)
+    after = epigraph.reference(after_ir, MODEL)
+    ids = window["input_ids"][:PASS_TOKENS]
+    next_ids = window["next_ids"][:PASS_TOKENS]
+    assert relative_error(after.logits(ids), before.logits(ids)) < PASS_WITHIN
+    found = after.mtp_logits(ids, next_ids)
+    assert relative_error(found, before.mtp_logits(ids, next_ids)) < PASS_WITHIN
+
+
+def test_broken_ir_is_refused(tmp_path):
+    with pytest.raises(epigraph.InvalidInputError, match="expected"):
+        epigraph.reference("func.func @main( {\n}\n", MODEL)
