@@ -1,0 +1,83 @@
+"""The project's own checks find what they are for."""
+
+import importlib.machinery
+import importlib.util
+
+import pytest
+
+from tools import ROOT
+
+
+def script(name):
+    """A program of scripts/, as a module."""
+    path = str(ROOT / "scripts" / name)
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+check_includes = script("check-includes")
+lint = script("lint")
+
+
+def test_every_include_goes_the_right_way():
+    assert check_includes.main() == 0
+
+
+@pytest.mark.parametrize("path,line", [
+    ("runtime/exec/X.cpp", '#include "mlir/IR/Builders.h"'),
+    ("runtime/session/X.cpp", '#include "compiler/driver/Compile.h"'),
+    ("runtime/base/X.h", '#include "runtime/artifact/Plan.h"'),
+    ("runtime/session/X.cpp", "#  include <llvm/ADT/StringRef.h>"),
+    ("tools/epigraph/X.cpp", '#include "compiler/driver/Compile.h"'),
+    ("passes/graph/X.cpp", '#include "codegen/cpu/KernelLibrary.h"'),
+    ("dialects/epi/X.h", '#include "dialects/ep/Ep.h"'),
+    ("dialects/epi/X.td", 'include "dialects/exec/ExecOps.td"'),
+    ("compiler/driver/X.cpp", '#include "runtime/session/Session.h"'),
+    ("python/bindings/RuntimeModule.cpp", '#include "compiler/driver/Compile.h"'),
+])
+def test_a_wrong_include_is_found(path, line):
+    (complaint,) = check_includes.check_file(path, f"// text\n{line}\n")
+    assert f"{path}:2" in complaint and "rule:" in complaint
+
+
+@pytest.mark.parametrize("path,line", [
+    ("runtime/exec/X.cpp", '#include "runtime/comm/Communicator.h"'),
+    ("runtime/exec/X.cpp", "#include <nlohmann/json.hpp>"),
+    ("tools/epigraph-compile/X.cpp", '#include "compiler/driver/Compile.h"'),
+    ("dialects/ep/X.td", 'include "dialects/epi/EpiBase.td"'),
+])
+def test_a_right_include_is_not(path, line):
+    assert list(check_includes.check_file(path, line)) == []
+
+
+def test_every_source_folder_has_a_rule():
+    for folder in check_includes.OWN_FOLDERS:
+        for path in (ROOT / folder).rglob("*.cpp"):
+            assert check_includes.rule_of(str(path.relative_to(ROOT))), path
+
+
+@pytest.mark.parametrize("rule,text", [
+    ("unfinished", "int x; // " + "TODO: later"),
+    ("unfinished", "# " + "FIXME"),
+    ("absolute_paths", 'open("/home/' + 'me/file")'),
+    ("silent_failures", "if (bad)\n  return signalPassFailure();"),
+    ("long_files", "\n" * 701),
+])
+def test_lint_finds(rule, text):
+    assert list(getattr(lint, rule)("passes/graph/X.cpp", text))
+
+
+@pytest.mark.parametrize("rule,text", [
+    ("unfinished", "// TODO(needs MLIR 23): later"),
+    ("silent_failures", 'op->emitError("x");\nreturn signalPassFailure();'),
+    ("long_files", "\n" * 700),
+])
+def test_lint_accepts(rule, text):
+    assert not list(getattr(lint, rule)("passes/graph/X.cpp", text))
+
+
+def test_the_tree_keeps_the_rules():
+    names = lint.changed_files(everything=True)
+    assert [complaint for name in names for complaint in lint.complaints_about(name)] == []
