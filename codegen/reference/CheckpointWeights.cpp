@@ -1,0 +1,68 @@
+#include <cstring>
+
+#include "absl/strings/str_join.h"
+
+#include "codegen/reference/WeightSource.h"
+#include "runtime/artifact/Checkpoint.h"
+#include "runtime/base/BFloat16.h"
+#include "runtime/base/Status.h"
+
+namespace epigraph::reference {
+namespace {
+
+/// Element `index` of `bytes`, which need not be aligned.
+template <typename T> T elementAt(absl::Span<const uint8_t> bytes, size_t index) {
+  T value;
+  std::memcpy(&value, bytes.data() + index * sizeof(T), sizeof(T));
+  return value;
+}
+
+absl::Status checkShape(const TensorView &view, mlir::RankedTensorType expected) {
+  bool equal = view.shape.size() == static_cast<size_t>(expected.getRank());
+  for (size_t i = 0; equal && i < view.shape.size(); ++i)
+    equal = view.shape[i] == static_cast<uint64_t>(expected.getDimSize(static_cast<unsigned>(i)));
+  if (equal)
+    return absl::OkStatus();
+  llvm::ArrayRef<int64_t> wanted = expected.getShape();
+  return absl::InvalidArgumentError(
+      absl::StrCat("weight \"", view.name, "\" has shape [", absl::StrJoin(view.shape, ", "),
+                   "] in the checkpoint, the graph expects [",
+                   absl::StrJoin(wanted.begin(), wanted.end(), ", "), "]"));
+}
+
+DType dtypeOf(mlir::Type elementType) {
+  if (elementType.isBF16())
+    return DType::BF16;
+  return elementType.isF32() ? DType::F32 : DType::I32;
+}
+
+} // namespace
+
+absl::StatusOr<Tensor> CheckpointWeights::load(std::string_view name,
+                                               mlir::RankedTensorType expected) {
+  const TensorView *view = checkpoint.find(name);
+  if (!view)
+    return absl::NotFoundError(
+        absl::StrCat("weight \"", abslView(name), "\" is not in the checkpoint ",
+                     checkpoint.directory().string(), "; was the graph imported from another?"));
+  EPIGRAPH_RETURN_IF_ERROR(checkShape(*view, expected));
+  DType wanted = dtypeOf(expected.getElementType());
+  if (view->dtype != wanted)
+    return absl::InvalidArgumentError(
+        absl::StrCat("weight \"", abslView(name), "\" is ", abslView(dtypeName(view->dtype)),
+                     " in the checkpoint, the graph expects ", abslView(dtypeName(wanted))));
+  Shape shape(expected.getShape().begin(), expected.getShape().end());
+  size_t elements = static_cast<size_t>(view->elements());
+  if (wanted == DType::I32) {
+    Tensor result = Tensor::ints(std::move(shape));
+    std::memcpy(result.intData(), view->bytes.data(), view->bytes.size());
+    return result;
+  }
+  Tensor result = Tensor::floats(std::move(shape));
+  for (size_t i = 0; i < elements; ++i)
+    result.data()[i] = wanted == DType::F32 ? elementAt<float>(view->bytes, i)
+                                            : floatOfBFloat16(elementAt<uint16_t>(view->bytes, i));
+  return result;
+}
+
+} // namespace epigraph::reference

@@ -1,0 +1,47 @@
+// Generators are written out (FNV-1a for the name, SplitMix64 for the values): the same numbers on
+// every machine and standard library.
+#include <cmath>
+
+#include "codegen/reference/Dense.h"
+#include "codegen/reference/WeightSource.h"
+
+namespace epigraph::reference {
+namespace {
+
+uint64_t hashOf(std::string_view name, uint64_t seed) {
+  uint64_t hash = 0xcbf29ce484222325ULL ^ (seed * 0x9e3779b97f4a7c15ULL);
+  for (char c : name)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
+
+/// SplitMix64 (Steele, Lea and Flood, 2014).
+uint64_t nextOf(uint64_t &state) {
+  uint64_t z = state += 0x9e3779b97f4a7c15ULL;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+  return z ^ (z >> 31);
+}
+
+/// In [-1, 1).
+float uniform(uint64_t &state) {
+  return static_cast<float>(static_cast<int64_t>(nextOf(state) >> 40)) * 0x1p-23f - 1.0f;
+}
+
+} // namespace
+
+absl::StatusOr<Tensor> RandomWeights::load(std::string_view name, mlir::RankedTensorType expected) {
+  Shape shape(expected.getShape().begin(), expected.getShape().end());
+  uint64_t state = hashOf(name, seed);
+  if (expected.getElementType().isInteger())
+    return absl::InvalidArgumentError("random weights are floating-point, the graph asks for i32");
+  bool vector = shape.size() < 2;
+  // A uniform distribution over [-a, a) has variance a^2 / 3.
+  float scale = vector ? 0.25f : std::sqrt(3.0f / static_cast<float>(shape.back()));
+  Tensor result = Tensor::floats(std::move(shape));
+  for (int64_t i = 0; i < result.elements(); ++i)
+    result.data()[i] = (vector ? 1.0f : 0.0f) + scale * uniform(state);
+  return expected.getElementType().isBF16() ? roundToBFloat16(result) : result;
+}
+
+} // namespace epigraph::reference

@@ -1,0 +1,142 @@
+#include "codegen/reference/TensorOps.h"
+
+#include "codegen/reference/Dense.h"
+#include "codegen/reference/Experts.h"
+#include "codegen/reference/RopeTable.h"
+#include "codegen/reference/Structure.h"
+#include "dialects/exec/Exec.h"
+#include "runtime/base/Status.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace epigraph::reference {
+namespace {
+
+using Results = absl::StatusOr<std::optional<TensorRefs>>;
+
+/// A tensor, or the error of the function that made it, as the results of an operation.
+Results one(absl::StatusOr<Tensor> tensor) {
+  if (!tensor.ok())
+    return tensor.status();
+  return TensorRefs{shared(*std::move(tensor))};
+}
+
+/// The operands of one operation, read in order.
+class Arguments {
+public:
+  explicit Arguments(llvm::ArrayRef<TensorRef> operands) : operands(operands) {}
+  const Tensor &operator[](size_t index) const { return *operands[index]; }
+  TensorRef shared(size_t index) const { return operands[index]; }
+  llvm::SmallVector<const Tensor *> all() const {
+    return llvm::map_to_vector(operands, [](const TensorRef &ref) { return ref.get(); });
+  }
+
+private:
+  llvm::ArrayRef<TensorRef> operands;
+};
+
+/// The shape of a result whose first dimension may be dynamic, of `elements` elements.
+Shape shapeOf(mlir::Type type, int64_t elements) {
+  auto tensor = llvm::cast<mlir::RankedTensorType>(type);
+  Shape shape(tensor.getShape().begin(), tensor.getShape().end());
+  int64_t known = 1;
+  for (int64_t size : shape)
+    known *= mlir::ShapedType::isDynamic(size) ? 1 : size;
+  for (int64_t &size : shape)
+    if (mlir::ShapedType::isDynamic(size))
+      size = known == 0 ? 0 : elements / known;
+  return shape;
+}
+
+RopeTableOptions optionsOf(epi::RopeTableOp op) {
+  auto type = llvm::cast<mlir::RankedTensorType>(op.getType());
+  RopeTableOptions options{type.getDimSize(0), type.getDimSize(1), op.getTheta().convertToDouble(),
+                           op.getMagnitude().convertToDouble(), std::nullopt};
+  if (std::optional<epi::YarnAttr> yarn = op.getYarn())
+    options.yarn =
+        Yarn{yarn->getFactor().getValueAsDouble(), yarn->getOriginal(),
+             yarn->getBetaFast().getValueAsDouble(), yarn->getBetaSlow().getValueAsDouble()};
+  return options;
+}
+
+Results evaluateSplit(epi::SplitOp op, const Tensor &x) {
+  auto dim = static_cast<unsigned>(op.getDim());
+  llvm::SmallVector<int64_t> sizes = llvm::map_to_vector(op.getResultTypes(), [&](mlir::Type type) {
+    return llvm::cast<mlir::RankedTensorType>(type).getDimSize(dim);
+  });
+  TensorRefs results;
+  for (Tensor &part : split(x, dim, {sizes.data(), sizes.size()}))
+    results.push_back(shared(std::move(part)));
+  return results;
+}
+
+Results evaluateRoute(epi::RouteOp op, const Arguments &operand) {
+  RouteOptions options{
+      .softmax = op.getScore() == epi::ScoreFunction::Softmax,
+      .groupScoreTop2 = op.getGroupScore() == epi::GroupScore::Top2Sum,
+      .normalize = op.getNormalize(),
+      .topK = static_cast<int64_t>(op.getTopK()),
+      .groups = static_cast<int64_t>(op.getGroups()),
+      .topGroups = static_cast<int64_t>(op.getTopGroups()),
+      .scale = op.getScale().convertToDouble(),
+  };
+  EPIGRAPH_ASSIGN_OR_RETURN(Routing routing,
+                            route(operand[0], op.getBias() ? &operand[1] : nullptr, options));
+  return TensorRefs{shared(std::move(routing.ids)), shared(std::move(routing.weights))};
+}
+
+Results evaluatePermute(epi::PermuteOp op, const Arguments &operand) {
+  int64_t experts = llvm::cast<mlir::RankedTensorType>(op.getCounts().getType()).getDimSize(0);
+  EPIGRAPH_ASSIGN_OR_RETURN(Permutation result, permute(operand[0], operand[1], experts));
+  return TensorRefs{shared(std::move(result.rows)), shared(std::move(result.slots)),
+                    shared(std::move(result.counts))};
+}
+
+} // namespace
+
+absl::StatusOr<std::optional<TensorRefs>>
+evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const Workers &workers) {
+  Arguments operand(operands);
+  auto toSpan = [](llvm::ArrayRef<int64_t> values) {
+    return absl::Span<const int64_t>(values.data(), values.size());
+  };
+  auto same = [&](mlir::Operation *) { return Results(TensorRefs{operand.shared(0)}); };
+  return llvm::TypeSwitch<mlir::Operation *, Results>(op)
+      .Case([&](epi::LinearOp) { return one(linear(operand[0], operand[1], workers)); })
+      .Case([&](epi::HeadLinearOp) { return one(headLinear(operand[0], operand[1], workers)); })
+      .Case([&](epi::EmbeddingOp) { return one(embedding(operand[0], operand[1])); })
+      .Case([&](epi::RmsNormOp norm) {
+        return one(rmsNorm(operand[0], operand[1], norm.getEps().convertToDouble()));
+      })
+      .Case([&](epi::RopeTableOp table) { return one(ropeTable(optionsOf(table))); })
+      .Case([&](epi::AddOp) { return one(add(operand[0], operand[1])); })
+      .Case([&](epi::MulOp) { return one(mul(operand[0], operand[1])); })
+      .Case([&](epi::SiluOp) { return one(silu(operand[0])); })
+      // Element types change nothing in float32; the evaluator rounds where it is asked to.
+      .Case<epi::CastOp, exec::PackOp>(same)
+      .Case([&](epi::ReshapeOp reshape) {
+        Tensor copy = operand[0];
+        Shape shape = shapeOf(reshape.getType(), copy.elements());
+        return one(std::move(copy).reshaped(std::move(shape)));
+      })
+      .Case([&](epi::TransposeOp turn) {
+        return one(transpose(operand[0], toSpan(turn.getPermutation())));
+      })
+      .Case([&](epi::SplitOp split) { return evaluateSplit(split, operand[0]); })
+      .Case([&](epi::ConcatOp join) {
+        auto parts = operand.all();
+        return one(concat({parts.data(), parts.size()}, static_cast<int64_t>(join.getDim())));
+      })
+      .Case([&](epi::RouteOp route) { return evaluateRoute(route, operand); })
+      .Case([&](epi::ExpertsOp) {
+        return one(experts(operand[0], operand[1], operand[2], operand[3], operand[4], operand[5],
+                           workers));
+      })
+      .Case([&](epi::PermuteOp permute) { return evaluatePermute(permute, operand); })
+      .Case([&](epi::UnpermuteOp) { return one(unpermute(operand[0], operand[1], operand[2])); })
+      .Case([&](epi::GroupedLinearOp) {
+        return one(groupedLinear(operand[0], operand[1], operand[2], workers));
+      })
+      .Default([](mlir::Operation *) { return Results(std::nullopt); });
+}
+
+} // namespace epigraph::reference

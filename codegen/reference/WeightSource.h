@@ -1,0 +1,52 @@
+// Where the values of `epi.weight` come from.
+#ifndef EPIGRAPH_CODEGEN_REFERENCE_WEIGHTSOURCE_H
+#define EPIGRAPH_CODEGEN_REFERENCE_WEIGHTSOURCE_H
+
+#include <cstdint>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "mlir/IR/BuiltinTypes.h"
+
+#include "codegen/reference/Tensor.h"
+
+namespace epigraph {
+class Checkpoint;
+} // namespace epigraph
+
+namespace epigraph::reference {
+
+class WeightSource {
+public:
+  virtual ~WeightSource() = default;
+
+  /// The tensor called `name`, in float32 (or int32), of the shape and element type that the IR
+  /// expects. Errors name the tensor: NotFound, InvalidArgument for another shape or type.
+  virtual absl::StatusOr<Tensor> load(std::string_view name, mlir::RankedTensorType expected) = 0;
+};
+
+/// Weights of a checkpoint, which must outlive this.
+class CheckpointWeights : public WeightSource {
+public:
+  explicit CheckpointWeights(const Checkpoint &checkpoint) : checkpoint(checkpoint) {}
+  absl::StatusOr<Tensor> load(std::string_view name, mlir::RankedTensorType expected) override;
+
+private:
+  const Checkpoint &checkpoint;
+};
+
+/// Values made of the seed and the weight's name, for tests without a checkpoint. Matrices have
+/// entries of variance 1 / (last dimension), so that activations keep their size; vectors lie
+/// around 1. bf16 weights hold values that bf16 can express.
+class RandomWeights : public WeightSource {
+public:
+  explicit RandomWeights(uint64_t seed) : seed(seed) {}
+  absl::StatusOr<Tensor> load(std::string_view name, mlir::RankedTensorType expected) override;
+
+private:
+  uint64_t seed;
+};
+
+} // namespace epigraph::reference
+
+#endif // EPIGRAPH_CODEGEN_REFERENCE_WEIGHTSOURCE_H
