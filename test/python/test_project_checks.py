@@ -81,3 +81,12 @@ def test_lint_accepts(rule, text):
 def test_the_tree_keeps_the_rules():
     names = lint.changed_files(everything=True)
     assert [complaint for name in names for complaint in lint.complaints_about(name)] == []
+
+
+def test_generated_pages_are_up_to_date():
+    assert script("generate-docs").passes_page() == (ROOT / "docs/passes.md").read_text()
+
+
+def test_every_folder_of_passes_is_in_the_page():
+    folders = {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("*/*/Passes.td")}
+    assert folders <= set(script("generate-docs").PASS_FOLDERS)
