@@ -16,6 +16,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(FLATBUFFERS REQUIRED IMPORTED_TARGET flatbuffers)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
+# Without it, tokenizers that ask for Unicode normalization (Qwen's) are refused.
+pkg_check_modules(UTF8PROC IMPORTED_TARGET libutf8proc)
 find_program(FLATC flatc REQUIRED)
 if(EPIGRAPH_BUILD_TESTS)
   find_package(GTest REQUIRED)

@@ -40,8 +40,6 @@ public:
   /// Appends the segments of `text` to `segments`; none is empty, and views point into `text`.
   absl::Status split(std::string_view text, std::vector<TextSegment> &segments) const;
 
-  bool empty() const { return tokens_.empty(); }
-
 private:
   /// The longest token at the start of `text`, or null.
   const AddedToken *longestAt(std::string_view text) const;

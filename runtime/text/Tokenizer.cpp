@@ -1,7 +1,10 @@
 #include "runtime/text/Tokenizer.h"
 
+#include <deque>
+
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
+#include "runtime/text/Normalizer.h"
 #include "runtime/text/TokenizerData.h"
 #include "runtime/text/Utf8.h"
 
@@ -13,21 +16,31 @@ constexpr uint64_t kMaxFileBytes = 512ull << 20;
 /// What the encoder's positions can count, with room for prefix spaces.
 constexpr size_t kMaxTextBytes = 1ull << 30;
 
-/// Cuts `text` at its added tokens, in the two rounds that TokenizerData describes.
-absl::StatusOr<std::vector<TextSegment>> splitAddedTokens(const TokenizerData &data,
-                                                          std::string_view text) {
-  std::vector<TextSegment> first;
-  EPIGRAPH_RETURN_IF_ERROR(data.rawTokens.split(text, first));
-  if (data.normalizedTokens.empty())
-    return first;
-  std::vector<TextSegment> second;
-  for (const TextSegment &segment : first) {
-    if (segment.id)
-      second.push_back(segment);
-    else
-      EPIGRAPH_RETURN_IF_ERROR(data.normalizedTokens.split(segment.text, second));
+/// The segments of a text, and the normalized parts that they view.
+struct SegmentedText {
+  std::vector<TextSegment> segments;
+  std::deque<std::string> owned;
+};
+
+/// Cuts `text` at its added tokens and normalizes the rest, in the order that TokenizerData
+/// describes.
+absl::StatusOr<SegmentedText> splitAddedTokens(const TokenizerData &data, std::string_view text) {
+  std::vector<TextSegment> raw;
+  EPIGRAPH_RETURN_IF_ERROR(data.rawTokens.split(text, raw));
+  SegmentedText result;
+  for (const TextSegment &segment : raw) {
+    if (segment.id) {
+      result.segments.push_back(segment);
+      continue;
+    }
+    std::string_view part = segment.text;
+    if (data.nfc) {
+      EPIGRAPH_ASSIGN_OR_RETURN(std::string normalized, toNfc(part));
+      part = result.owned.emplace_back(std::move(normalized));
+    }
+    EPIGRAPH_RETURN_IF_ERROR(data.normalizedTokens.split(part, result.segments));
   }
-  return second;
+  return result;
 }
 
 } // namespace
@@ -56,11 +69,11 @@ absl::StatusOr<std::vector<int32_t>> Tokenizer::encode(std::string_view text,
   if (size_t invalid = findInvalidUtf8(text); invalid != text.npos)
     return absl::InvalidArgumentError(
         absl::StrCat("the text is not valid UTF-8 at byte ", invalid, "; convert it to UTF-8"));
-  EPIGRAPH_ASSIGN_OR_RETURN(std::vector<TextSegment> segments, splitAddedTokens(*data_, text));
+  EPIGRAPH_ASSIGN_OR_RETURN(SegmentedText segmented, splitAddedTokens(*data_, text));
   std::vector<int32_t> ids;
   if (addSpecial)
     ids = data_->prefix;
-  for (const TextSegment &segment : segments) {
+  for (const TextSegment &segment : segmented.segments) {
     if (segment.id) {
       ids.push_back(*segment.id);
       continue;

@@ -31,6 +31,8 @@ struct TokenizerData {
   /// Added tokens in two groups: those that are not "normalized" are found first, the others in
   /// what is left.
   AddedTokens rawTokens;
+  /// Whether what is left is brought into Unicode's normalization form C.
+  bool nfc = false;
   AddedTokens normalizedTokens;
   PreTokenizer preTokenizer;
   BytePairEncoder encoder;

@@ -6,6 +6,7 @@
 
 #include "runtime/base/Status.h"
 #include "runtime/text/ByteAlphabet.h"
+#include "runtime/text/Normalizer.h"
 #include "runtime/text/TokenizerData.h"
 
 namespace epigraph {
@@ -58,10 +59,19 @@ private:
   void readNormalizer(JsonObject object) {
     std::string type;
     object.read("type", type);
-    if (type != "Sequence")
-      return object.fail("type", absl::StrCat("normalizer \"", type, "\" is not supported"),
-                         kUnsupported);
-    object.forEachObject("normalizers", [this](JsonObject element) { readNormalizer(element); });
+    if (!object.ok())
+      return;
+    if (type == "Sequence")
+      object.forEachObject("normalizers", [this](JsonObject element) { readNormalizer(element); });
+    else if (type != "NFC")
+      object.fail("type",
+                  absl::StrCat("normalizer \"", type, "\" is not supported; expected NFC or null"),
+                  kUnsupported);
+    else if (!canNormalize())
+      object.fail("type", "NFC needs libutf8proc, which this build of Epigraph does not have",
+                  kUnsupported);
+    else
+      data_->nfc = true;
     object.refuseUnknownKeys();
   }
 
@@ -158,6 +168,13 @@ private:
         return;
       token.id = static_cast<int32_t>(id);
       data_->tokens[id].special = special;
+      // Looked for in normalized text.
+      if (isNormalized && data_->nfc) {
+        absl::StatusOr<std::string> content = toNfc(token.content);
+        if (!content.ok())
+          return object.fail("content", std::string(content.status().message()));
+        token.content = std::move(*content);
+      }
       (isNormalized ? normalized : raw).push_back(std::move(token));
     });
     if (root_.ok())
