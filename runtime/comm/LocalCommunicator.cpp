@@ -26,7 +26,8 @@ absl::Status LocalCommunicator::fail(const char *operation, std::string_view whe
 }
 
 absl::Status LocalCommunicator::barrier(std::string_view where) {
-  return group.meet(self, {"barrier", {}, {}}, where);
+  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {"barrier", {}, {}}, where));
+  return group.part(self, where);
 }
 
 absl::Status LocalCommunicator::allGather(absl::Span<const uint8_t> source,

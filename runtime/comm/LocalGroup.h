@@ -41,9 +41,9 @@ public:
 
   int size() const { return static_cast<int>(seats.size()); }
 
-  /// Offers `offer` and waits until all ranks have offered theirs. `where`: for messages.
-  /// Errors: DeadlineExceeded naming who is late; Aborted; Internal when ranks are in different
-  /// operations.
+  /// Offers `offer` and waits until all ranks have offered theirs. Every rank must `part` before it
+  /// meets again. `where`: for messages. Errors: DeadlineExceeded naming who is late; Aborted;
+  /// Internal when ranks are in different operations.
   absl::Status meet(int rank, const LocalOffer &offer, std::string_view where);
 
   /// Waits until all ranks have called it: offers and what they point to may change after.

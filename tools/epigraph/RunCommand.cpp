@@ -79,7 +79,8 @@ absl::Status run(const RunFlags &flags) {
   const auto print = [&](size_t, int32_t token) { stream.push(token); };
   const absl::StatusOr<GenerationReport> report =
       model->session().generate(requests, streams ? TokenCallback(print) : nullptr);
-  if (streams)
+  // A text that broke off still ends its line; an error before the first token leaves no trace.
+  if (streams && (report.ok() || stream.hasBegun()))
     stream.finish();
   EPIGRAPH_RETURN_IF_ERROR(report.status());
   if (flags.json)

@@ -65,6 +65,7 @@ TextStream::TextStream(const Tokenizer *tokenizer) {
 void TextStream::push(int32_t token) {
   print(decoder ? decoder->push(token) : std::to_string(token) + " ");
   std::fflush(stdout);
+  begun = true;
 }
 
 void TextStream::finish() {

@@ -16,8 +16,11 @@ public:
   void push(int32_t token);
   /// Ends the line.
   void finish();
+  /// Whether anything was pushed.
+  bool hasBegun() const { return begun; }
 
 private:
+  bool begun = false;
   std::optional<StreamDecoder> decoder;
 };
 

@@ -1,0 +1,17 @@
+// Kernels for the tests of the CPU driver, built as a library of their own and loaded like an
+// artifact's.
+#include "runtime/artifact/KernelAbi.h"
+
+extern "C" {
+
+/// args: source, result, both [tiles] int64. result[tile] = source[tile] + rows + step->tokens.
+__attribute__((visibility("default"))) void test_add_rows(void *const *args,
+                                                          const epigraph::KernelStep *step,
+                                                          int64_t rows, int64_t begin,
+                                                          int64_t end) {
+  const int64_t *source = static_cast<const int64_t *>(args[0]);
+  int64_t *result = static_cast<int64_t *>(args[1]);
+  for (int64_t tile = begin; tile < end; ++tile)
+    result[tile] = source[tile] + rows + step->tokens;
+}
+}
