@@ -139,7 +139,7 @@ FailureOr<RowExtents> RowExtents::compute(func::FuncOp function) {
   auto module = function->getParentOfType<ModuleOp>();
   result.limits = module->getAttrOfType<exec::LimitsAttr>(exec::kLimitsAttrName);
   if (!result.limits)
-    return module.emitError("there is no ")
+    return emitError(module.getLoc(), "there is no ")
            << exec::kLimitsAttrName << " on the module: sizes need the limits of a batch, such as "
            << exec::kLimitsAttrName
            << " = #exec.limits<batch_tokens = 512, sequences = 32, context = 4096>";
