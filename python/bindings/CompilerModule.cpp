@@ -38,10 +38,9 @@ CompileOptions optionsOf(const std::string &model, const std::string &output,
   options.output = output;
   options.target = dict["target"].cast<std::string>();
   options.ranks = dict["ep"].cast<int64_t>();
-  options.attention =
-      choose<AttentionSharing>(dict, "attention",
-                               {{"replicated", AttentionSharing::Replicated},
-                                {"data", AttentionSharing::Data}});
+  options.attention = choose<AttentionSharing>(
+      dict, "attention",
+      {{"replicated", AttentionSharing::Replicated}, {"data", AttentionSharing::Data}});
   options.compute = choose<ComputeType>(
       dict, "compute", {{"bf16", ComputeType::BFloat16}, {"float32", ComputeType::Float32}});
   options.limits.batchTokens = dict["max_batch_tokens"].cast<int64_t>();
@@ -73,7 +72,9 @@ std::unique_ptr<OwningSession> openReference(const std::string &ir, const std::s
   absl::StatusOr<std::unique_ptr<StepExecutor>> executor =
       [&]() -> absl::StatusOr<std::unique_ptr<StepExecutor>> {
     py::gil_scoped_release release;
-    return openReferenceExecutor(ir, name, model, ranks);
+    ReferenceOptions options;
+    options.ranks = ranks;
+    return openReferenceExecutor(ir, name, model, options);
   }();
   return std::make_unique<OwningSession>(unwrap(std::move(executor)));
 }
