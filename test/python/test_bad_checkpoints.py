@@ -149,8 +149,8 @@ def test_broken_checkpoint(checkpoint, tmp_path, breaking):
 def test_unknown_architecture(checkpoint, tmp_path):
     edit_config(checkpoint, architectures=["NewestForCausalLM"], model_type="newest")
     message = compile_fails(checkpoint, tmp_path, UNSUPPORTED)
-    assert "NewestForCausalLM" in message
-    assert "DeepseekV3ForCausalLM" in message  # what is known
+    assert "newest" in message
+    assert "deepseek_v3" in message  # what is known
 
 
 def test_quantized_checkpoint(checkpoint, tmp_path):

@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import re
 
 import pytest
 
@@ -90,3 +91,21 @@ def test_generated_pages_are_up_to_date():
 def test_every_folder_of_passes_is_in_the_page():
     folders = {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("*/*/Passes.td")}
     assert folders <= set(script("generate-docs").PASS_FOLDERS)
+
+
+def test_documented_messages_exist():
+    """What docs/errors.md quotes is what the sources say."""
+    sources = "".join(
+        path.read_text()
+        for folder in ("runtime", "compiler", "codegen", "passes", "tools")
+        for path in (ROOT / folder).rglob("*.cpp")
+    )
+    # Adjacent literals are one message.
+    said = re.sub(r'"\s*\n?\s*"', "", sources).replace('\\"', '"')
+    tables = [line for line in (ROOT / "docs/errors.md").read_text().splitlines()
+              if line.startswith("| `")]
+    assert len(tables) > 30
+    for line in tables:
+        for message in re.findall(r"`([^`]+)`", line.split("|")[1]):
+            for piece in message.split("…"):
+                assert piece.strip(" ;:'") in said, (message, piece)
