@@ -1,0 +1,64 @@
+// Picks the builder of a kernel: the one operation of the body that is neither a view nor computed row by
+// row, or the row builder if there is none.
+#include "codegen/cpu/KernelBuilders.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace epigraph::cpu {
+namespace {
+
+bool isView(Operation &op) { return isa<epi::SplitOp, epi::ReshapeOp>(op); }
+
+bool isRowWise(Operation &op) {
+  return isa<epi::AddOp, epi::MulOp, epi::SiluOp, epi::CastOp, epi::RmsNormOp, epi::ConcatOp>(op);
+}
+
+BuiltTiling buildAnchor(KernelFrame &frame, Operation *anchor) {
+  return llvm::TypeSwitch<Operation *, BuiltTiling>(anchor)
+      .Case([&](epi::LinearOp op) { return buildLinear(frame, op); })
+      .Case([&](epi::HeadLinearOp op) { return buildHeadLinear(frame, op); })
+      .Case([&](epi::GroupedLinearOp op) { return buildGroupedLinear(frame, op); })
+      .Case([&](epi::RopeOp op) { return buildRope(frame, op); })
+      .Case([&](epi::EmbeddingOp op) { return buildEmbedding(frame, op); })
+      .Case([&](epi::OutputRowsOp op) { return buildOutputRows(frame, op); })
+      .Case([&](epi::KvAppendOp op) { return buildKvAppend(frame, op); })
+      .Case([&](epi::AttentionOp op) { return buildAttention(frame, op); })
+      .Case([&](epi::MlaAttentionOp op) { return buildMlaAttention(frame, op); })
+      .Case([&](epi::RouteOp op) { return buildRoute(frame, op); })
+      .Case([&](epi::PermuteOp op) { return buildPermute(frame, op); })
+      .Case([&](epi::UnpermuteOp op) { return buildUnpermute(frame, op); })
+      .Default([&](Operation *op) {
+        return op->emitError("the CPU target has no kernel for '")
+               << op->getName() << "', in exec.kernel @" << frame.kernel.getSymName()
+               << "; run the passes of the earlier phases (partition, schedule), which replace it";
+      });
+}
+
+} // namespace
+
+BuiltTiling buildKernel(KernelFrame &frame) {
+  Operation *anchor = nullptr, *rowWise = nullptr;
+  for (Operation &op : frame.kernel.getBody().front().without_terminator()) {
+    if (isView(op))
+      continue;
+    if (isRowWise(op)) {
+      rowWise = &op;
+      continue;
+    }
+    if (anchor)
+      return op.emitError("exec.kernel @")
+             << frame.kernel.getSymName() << " holds '" << op.getName() << "' beside '"
+             << anchor->getName()
+             << "', but a CPU kernel is made around one operation; outline them apart";
+    anchor = &op;
+  }
+  if (anchor && rowWise)
+    return rowWise->emitError("exec.kernel @")
+           << frame.kernel.getSymName() << " holds '" << rowWise->getName() << "' beside '"
+           << anchor->getName() << "', which the CPU target cannot join; outline them apart";
+  return anchor ? buildAnchor(frame, anchor) : buildRows(frame);
+}
+
+} // namespace epigraph::cpu
