@@ -30,7 +30,7 @@ lint: build ## clang-format, clang-tidy and the project's own checks on what cha
 	@scripts/install-deps --lint
 	@scripts/lint --build $(DEV)
 
-asan: ## build with AddressSanitizer and UndefinedBehaviorSanitizer, and run every test
+asan: ## build with the sanitizers, and run the lit, GoogleTest and fuzz tests
 	@scripts/install-deps --asan
 	@cmake --preset asan
 	@cmake --build build/asan -j $(JOBS)
