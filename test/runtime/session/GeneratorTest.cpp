@@ -1,0 +1,217 @@
+#include "runtime/session/Generator.h"
+
+#include <map>
+#include <random>
+#include <set>
+
+#include "runtime/session/Session.h"
+#include "test/runtime/base/TestFiles.h"
+#include "test/runtime/session/ToyModel.h"
+
+namespace epigraph {
+namespace {
+
+/// What a request is to give, by a plain loop.
+GenerationResult expected(const GenerationRequest &request, const ModelInfo &info) {
+  GenerationResult result;
+  std::vector<int32_t> history = request.ids;
+  for (;;) {
+    if (result.ids.size() == static_cast<size_t>(request.maxTokens)) {
+      result.reason = StopReason::MaxTokens;
+      return result;
+    }
+    if (history.size() == static_cast<size_t>(info.maxContext)) {
+      result.reason = StopReason::Context;
+      return result;
+    }
+    const std::vector<float> logits = toyLogits(history, info.vocab);
+    const int32_t token =
+        static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+    history.push_back(token);
+    result.ids.push_back(token);
+    if (std::count(request.eos.begin(), request.eos.end(), token)) {
+      result.reason = StopReason::EndOfSequence;
+      return result;
+    }
+  }
+}
+
+std::vector<int32_t> promptOf(size_t length, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<int32_t> ids;
+  while (ids.size() < length)
+    ids.push_back(static_cast<int32_t>(random() % 29));
+  return ids;
+}
+
+void expectResults(ToyModel &model, const std::vector<GenerationRequest> &requests) {
+  Session session(model);
+  std::map<size_t, std::vector<int32_t>> streamed;
+  const absl::StatusOr<GenerationReport> report = session.generate(
+      requests, [&](size_t request, int32_t token) { streamed[request].push_back(token); });
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->results.size(), requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const GenerationResult wanted = expected(requests[i], model.info());
+    EXPECT_EQ(report->results[i].ids, wanted.ids) << "request " << i;
+    EXPECT_EQ(report->results[i].reason, wanted.reason) << "request " << i;
+    EXPECT_EQ(streamed[i], wanted.ids) << "request " << i;
+  }
+}
+
+/// 32 prompts of 1 to 150 tokens, a few of them endless.
+std::vector<GenerationRequest> mixedRequests() {
+  std::vector<GenerationRequest> requests;
+  for (unsigned i = 0; i < 32; ++i)
+    requests.push_back({promptOf(1 + i * i % 150, i), static_cast<int32_t>(i * 7 % 40), {3}});
+  requests[5].maxTokens = requests[20].maxTokens = 1000;
+  return requests;
+}
+
+TEST(Generator, OneRequest) {
+  ToyModel model(toyInfo());
+  // Shorter than a batch, as long, longer, longer than two pages.
+  for (const size_t length : {1, 7, 8, 9, 63, 64, 65, 150}) {
+    SCOPED_TRACE(length);
+    expectResults(model, {{promptOf(length, 1), 20, {}}});
+  }
+}
+
+TEST(Generator, ManyRequestsGiveEachItsOwnText) {
+  ToyModel model(toyInfo());
+  expectResults(model, mixedRequests());
+}
+
+TEST(Generator, LanesHaveSequencesOfTheirOwn) {
+  ModelInfo info = toyInfo();
+  info.ranks = 4;
+  info.dataParallelAttention = true;
+  ToyModel model(info);
+  expectResults(model, mixedRequests());
+  std::set<size_t> used;
+  for (const std::vector<StepBatch> &step : model.steps)
+    for (size_t lane = 0; lane < step.size(); ++lane)
+      if (!step[lane].ids.empty())
+        used.insert(lane);
+  EXPECT_EQ(used.size(), 4u);
+}
+
+TEST(Generator, FewPagesMakeRequestsWait) {
+  ModelInfo info = toyInfo();
+  info.pages = 4; // one full context, and nothing beside it
+  ToyModel model(info);
+  expectResults(model, mixedRequests());
+}
+
+TEST(Generator, ABatchOfOneToken) {
+  ModelInfo info = toyInfo();
+  info.maxBatchTokens = 1;
+  ToyModel model(info);
+  expectResults(model, {{promptOf(5, 1), 6, {}}, {promptOf(3, 2), 6, {}}});
+}
+
+TEST(Generator, StopsAtTheContext) {
+  ToyModel model(toyInfo());
+  expectResults(model, {{promptOf(195, 1), 64, {}}, {promptOf(200, 2), 64, {}}});
+}
+
+TEST(Generator, NothingToDo) {
+  ToyModel model(toyInfo());
+  expectResults(model, {});
+  expectResults(model, {{promptOf(4, 1), 0, {}}});
+  EXPECT_TRUE(model.steps.empty());
+}
+
+/// A sequence that has begun to generate has a token in every step until it ends.
+TEST(Generator, GeneratingComesBeforePrompts) {
+  ToyModel model(toyInfo());
+  expectResults(model, {{promptOf(4, 1), 12, {}}, {promptOf(100, 2), 3, {}}});
+  int64_t decodes = 0;
+  for (size_t step = 1; step <= 11; ++step) {
+    const StepBatch &batch = model.steps[step][0];
+    EXPECT_EQ(batch.positions[0], static_cast<int32_t>(3 + step));
+    EXPECT_EQ(batch.ids.size(), 8u) << "the rest is filled with the other prompt";
+    ++decodes;
+  }
+  EXPECT_EQ(decodes, 11);
+}
+
+TEST(Generator, CountsItsWork) {
+  ToyModel model(toyInfo());
+  Session session(model);
+  const absl::StatusOr<GenerationReport> report =
+      session.generate({GenerationRequest{promptOf(10, 1), 5, {}}});
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->stats.prefillTokens, 10);
+  EXPECT_EQ(report->stats.decodeTokens, 4); // the first token comes out of the prompt
+  EXPECT_EQ(report->stats.steps, 6);
+  EXPECT_GT(report->results[0].firstTokenSeconds, 0);
+}
+
+TEST(Generator, RefusesBeforeAnythingRuns) {
+  ToyModel model(toyInfo());
+  Session session(model);
+  const GenerationRequest good{promptOf(4, 1), 4, {}};
+  expectError(session.generate({good, GenerationRequest{promptOf(201, 1), 4, {}}}),
+              absl::StatusCode::kOutOfRange,
+              "prompt 2 has 201 tokens, and the artifact was compiled for a context of 200");
+  expectError(session.generate({good, GenerationRequest{{}, 4, {}}}),
+              absl::StatusCode::kInvalidArgument, "prompt 2 has no tokens");
+  expectError(session.generate({good, GenerationRequest{{1, 29}, 4, {}}}),
+              absl::StatusCode::kInvalidArgument, "token id 29 is outside the vocabulary of 29");
+  expectError(session.generate({GenerationRequest{{1, -2}, 4, {}}}),
+              absl::StatusCode::kInvalidArgument, "the prompt: token id -2");
+  expectError(session.generate({GenerationRequest{{1}, -1, {}}}),
+              absl::StatusCode::kInvalidArgument, "-1 tokens are asked for");
+  EXPECT_TRUE(model.steps.empty());
+}
+
+TEST(Generator, RefusesWhatTheCachesCannotHold) {
+  ModelInfo info = toyInfo();
+  info.pages = 2;
+  ToyModel model(info);
+  Session session(model);
+  expectError(session.generate({GenerationRequest{promptOf(100, 1), 64, {}}}),
+              absl::StatusCode::kResourceExhausted, "needs caches for 163 tokens");
+  EXPECT_TRUE(session.generate({GenerationRequest{promptOf(100, 1), 29, {}}}).ok());
+}
+
+TEST(Generator, LogitsThatAreNotNumbers) {
+  ToyModel model(toyInfo());
+  model.breaksLogits = true;
+  Session session(model);
+  expectError(session.generate({GenerationRequest{promptOf(4, 1), 4, {}}}),
+              absl::StatusCode::kDataLoss, "prompt 1, position 3: the logit of token 5");
+}
+
+TEST(Generator, AFailedStepEndsIt) {
+  ToyModel model(toyInfo());
+  Session session(model);
+  int steps = 0;
+  model.beforeStep = [&] {
+    return ++steps == 3 ? absl::AbortedError("rank 1 is gone") : absl::OkStatus();
+  };
+  const std::vector<GenerationRequest> requests = {{promptOf(40, 1), 4, {}}};
+  expectError(session.generate(requests), absl::StatusCode::kAborted, "rank 1 is gone");
+  // Its pages came back: the same session can fill the whole context again.
+  model.beforeStep = nullptr;
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(session.generate({GenerationRequest{promptOf(150, 1), 50, {}}}).ok());
+}
+
+TEST(Generator, CanBeInterrupted) {
+  ToyModel model(toyInfo());
+  bool stop = false;
+  Session session(model, [&] { return stop; });
+  std::vector<int32_t> tokens;
+  const absl::StatusOr<GenerationReport> report =
+      session.generate({GenerationRequest{promptOf(4, 1), 100, {}}}, [&](size_t, int32_t token) {
+        tokens.push_back(token);
+        stop = tokens.size() == 7;
+      });
+  expectError(report, absl::StatusCode::kCancelled, "interrupted after 7 steps");
+  EXPECT_EQ(tokens.size(), 7u);
+}
+
+} // namespace
+} // namespace epigraph
