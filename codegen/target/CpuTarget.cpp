@@ -5,6 +5,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Threading.h"
 #include "llvm/TargetParser/Host.h"
@@ -58,12 +59,24 @@ llvm::Error setTiers(const llvm::StringSet<> &present, CpuTarget &target) {
   return llvm::Error::success();
 }
 
-llvm::StringSet<> hostFeatures() {
-  llvm::StringSet<> present;
-  for (const auto &feature : llvm::sys::getHostCPUFeatures())
+llvm::StringSet<> enabledOf(const llvm::StringMap<bool> &features) {
+  llvm::StringSet<> enabled;
+  for (const auto &feature : features)
     if (feature.second)
-      present.insert(feature.first());
-  return present;
+      enabled.insert(feature.first());
+  return enabled;
+}
+
+/// The features of an LLVM CPU, the implied ones (AVX2 has AVX) included.
+llvm::StringSet<> featuresOf(llvm::StringRef cpu) {
+  llvm::SmallVector<llvm::StringRef> named;
+  llvm::X86::getFeaturesForCPU(cpu, named);
+  llvm::StringMap<bool> features;
+  for (llvm::StringRef feature : named) {
+    features[feature] = true;
+    llvm::X86::updateImpliedFeatures(feature, /*Enabled=*/true, features);
+  }
+  return enabledOf(features);
 }
 
 llvm::Expected<CpuTarget> hostTarget() {
@@ -73,7 +86,7 @@ llvm::Expected<CpuTarget> hostTarget() {
     return makeError("target 'cpu' is this machine, which is not an x86-64 CPU; name the CPU to "
                      "compile for, for example cpu:x86-64-v3");
   target.tuneCpu = llvm::sys::getHostCPUName().str();
-  if (llvm::Error error = setTiers(hostFeatures(), target))
+  if (llvm::Error error = setTiers(enabledOf(llvm::sys::getHostCPUFeatures()), target))
     return error;
   target.cores = std::max(1, llvm::get_physical_cores());
   const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
@@ -86,9 +99,8 @@ llvm::Error unknownCpu(llvm::StringRef name) {
   llvm::X86::fillValidCPUArchList(known, /*Only64Bit=*/true);
   // Only those that kernels can be compiled for.
   llvm::erase_if(known, [](llvm::StringRef cpu) {
-    llvm::SmallVector<llvm::StringRef> features;
-    llvm::X86::getFeaturesForCPU(cpu, features);
-    return !llvm::is_contained(features, "avx2") || !llvm::is_contained(features, "fma");
+    const llvm::StringSet<> features = featuresOf(cpu);
+    return !llvm::all_of(kAvx2Tier, [&](llvm::StringRef name) { return features.contains(name); });
   });
   return makeError("target 'cpu:" + name + "': no x86-64 CPU of that name; known are " +
                    llvm::join(known, ", ") + "; or say 'cpu' for this machine");
@@ -100,12 +112,7 @@ llvm::Expected<CpuTarget> namedTarget(llvm::StringRef cpu) {
   CpuTarget target;
   target.name = ("cpu:" + cpu).str();
   target.tuneCpu = cpu.str();
-  llvm::SmallVector<llvm::StringRef> features;
-  llvm::X86::getFeaturesForCPU(cpu, features);
-  llvm::StringSet<> present;
-  for (llvm::StringRef feature : features)
-    present.insert(feature);
-  if (llvm::Error error = setTiers(present, target))
+  if (llvm::Error error = setTiers(featuresOf(cpu), target))
     return error;
   target.l2Bytes = target.vectorWidth == 16 ? kNamedAvx512L2Bytes : kNamedL2Bytes;
   return target;
