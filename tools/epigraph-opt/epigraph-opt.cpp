@@ -1,6 +1,8 @@
 // epigraph-opt: mlir-opt with Epigraph's dialects and passes. Takes all of mlir-opt's flags.
 #include "dialects/exec/Exec.h"
+#include "passes/graph/Passes.h"
 #include "passes/partition/Passes.h"
+#include "passes/quant/Passes.h"
 #include "passes/schedule/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -13,7 +15,9 @@ int main(int argc, char **argv) {
                   mlir::func::FuncDialect>();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
+  epigraph::registerGraphPasses();
   epigraph::registerPartitionPasses();
+  epigraph::registerQuantPasses();
   epigraph::registerSchedulePasses();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Epigraph's passes on text or bytecode\n", registry));

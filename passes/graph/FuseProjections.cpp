@@ -1,0 +1,117 @@
+// Collects the projections of each value in block order, grouped by what must agree (input, counts,
+// element types), then joins each group where its first member stands: inputs are there by then,
+// and weights are moved up, which is free since they depend on the checkpoint alone. A weight that
+// is a concatenation already is flattened. Cost: linear.
+#include "dialects/epi/Epi.h"
+#include "dialects/epi/Verify.h"
+#include "passes/PassRemarks.h"
+#include "passes/graph/Passes.h"
+#include "passes/graph/WeightExpressions.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+
+namespace epigraph {
+#define GEN_PASS_DEF_FUSEPROJECTIONSPASS
+#include "passes/graph/Passes.h.inc"
+} // namespace epigraph
+
+using namespace mlir;
+using namespace epigraph;
+
+namespace {
+
+constexpr llvm::StringLiteral kPass = "epi-fuse-projections";
+
+/// What projections must agree in to be fused: input, counts (of grouped linears, else null), and
+/// the element types of weight and result.
+using Key = std::tuple<Value, Value, Type, Type>;
+using Groups = llvm::MapVector<Key, SmallVector<Operation *>>;
+
+/// The weight is the last operand of both kinds of projection.
+Value getWeight(Operation *projection) { return projection->getOperands().back(); }
+
+Groups collectProjections(Block &block) {
+  Groups groups;
+  for (Operation &op : block) {
+    if (!isa<epi::LinearOp, epi::GroupedLinearOp>(op))
+      continue;
+    Value weight = getWeight(&op);
+    if (!isWeightExpression(weight)) {
+      reportMissed(kPass, &op, "the weight depends on an activation");
+      continue;
+    }
+    auto grouped = dyn_cast<epi::GroupedLinearOp>(op);
+    Key key{op.getOperand(0), grouped ? grouped.getCounts() : Value(),
+            epi::elementOf(weight.getType()), epi::elementOf(op.getResult(0).getType())};
+    groups[key].push_back(&op);
+  }
+  return groups;
+}
+
+/// The parts that `weight` joins along `dim`: itself, or those of its concatenation.
+void appendParts(Value weight, int64_t dim, SmallVectorImpl<Value> &parts) {
+  auto concat = weight.getDefiningOp<epi::ConcatOp>();
+  if (concat && static_cast<int64_t>(concat.getDim()) == dim)
+    llvm::append_range(parts, concat.getInputs());
+  else
+    parts.push_back(weight);
+}
+
+RankedTensorType resize(Type type, int64_t dim, int64_t size) {
+  auto tensor = cast<RankedTensorType>(type);
+  SmallVector<int64_t> shape(tensor.getShape());
+  shape[dim] = size;
+  return RankedTensorType::get(shape, tensor.getElementType());
+}
+
+/// Replaces `group` by one projection and a split of its result.
+void fuse(ArrayRef<Operation *> group) {
+  Operation *first = group.front();
+  OpBuilder builder(first);
+  // Outputs are the dimension before the last of a weight, and the last of a result.
+  int64_t dim = cast<RankedTensorType>(getWeight(first).getType()).getRank() - 2;
+  int64_t size = 0;
+  SmallVector<Value> parts;
+  SmallVector<Location> locations;
+  for (Operation *op : group) {
+    moveWeightBefore(getWeight(op), first);
+    appendParts(getWeight(op), dim, parts);
+    size += epi::dim(getWeight(op).getType(), dim);
+    locations.push_back(op->getLoc());
+  }
+  Location loc = builder.getFusedLoc(locations);
+  Value weight = epi::ConcatOp::create(builder, loc, resize(getWeight(first).getType(), dim, size),
+                                       parts, dim);
+  SmallVector<Value> operands(first->getOperands().drop_back());
+  operands.push_back(weight);
+  OperationState state(loc, first->getName(), operands,
+                       {resize(first->getResult(0).getType(), 1, size)});
+  Operation *fused = builder.create(state);
+  auto types = llvm::map_to_vector(group, [](Operation *op) { return op->getResult(0).getType(); });
+  auto split = epi::SplitOp::create(builder, loc, types, fused->getResult(0), 1);
+  for (auto [op, part] : llvm::zip_equal(group, split.getResults())) {
+    op->getResult(0).replaceAllUsesWith(part);
+    op->erase();
+  }
+}
+
+struct FuseProjectionsPass : epigraph::impl::FuseProjectionsPassBase<FuseProjectionsPass> {
+  void runOnOperation() override {
+    size_t numGroups = 0, numProjections = 0;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      for (Block &block : function.getBody())
+        for (auto &[key, group] : collectProjections(block)) {
+          if (group.size() < 2)
+            continue;
+          ++numGroups;
+          numProjections += group.size();
+          fuse(group);
+        }
+    reportStatistics(*this, getOperation())
+        << metric("groups", numGroups) << metric("projections", numProjections);
+  }
+};
+
+} // namespace
