@@ -10,6 +10,7 @@
 #include <set>
 #include <tuple>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
@@ -22,6 +23,11 @@ using Json = nlohmann::json;
 
 /// More dimensions than any framework has; bounds what a hostile header can make of one entry.
 constexpr size_t kMaxRank = 32;
+
+/// A name for messages; escaped, for it may hold control characters.
+std::string tensorName(const std::string &name) {
+  return absl::StrCat("tensor \"", absl::Utf8SafeCEscape(name), "\"");
+}
 
 class HeaderHandler : public Json::json_sax_t {
 public:
@@ -191,7 +197,7 @@ private:
     return true;
   }
 
-  std::string entryName() const { return absl::StrCat("tensor \"", entry_.name, "\""); }
+  std::string entryName() const { return tensorName(entry_.name); }
 
   Level level_ = Level::Outside;
   Field field_ = Field::DType;
@@ -208,12 +214,12 @@ absl::Status checkCoverage(const std::vector<SafetensorsEntry> &entries, uint64_
   uint64_t position = 0;
   for (const SafetensorsEntry &entry : entries) {
     if (entry.end > dataBytes)
-      return absl::InvalidArgumentError(absl::StrCat("tensor \"", entry.name, "\" ends at byte ",
+      return absl::InvalidArgumentError(absl::StrCat(tensorName(entry.name), " ends at byte ",
                                                      entry.end, " of the data, which has ",
                                                      dataBytes, "; the file may be truncated"));
     if (entry.begin != position)
       return absl::InvalidArgumentError(absl::StrCat(
-          "tensor \"", entry.name, "\" begins at byte ", entry.begin, " of the data; expected ",
+          tensorName(entry.name), " begins at byte ", entry.begin, " of the data; expected ",
           position,
           entry.begin < position ? " (it overlaps another tensor)" : " (there is a hole)"));
     position = entry.end;

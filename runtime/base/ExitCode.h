@@ -6,15 +6,15 @@
 
 namespace epigraph {
 
-/// | code | meaning                                                             | what to do |
-/// |------|---------------------------------------------------------------------|--------------------------|
-/// | 0    | done                                                                | | | 1    |
-/// internal error: a bug of Epigraph                                   | report it                |
-/// | 2    | usage: unknown flag, missing argument, impossible value             | see --help | | 3
-/// | bad input: checkpoint, artifact, tokenizer or IR missing or broken  | fix or fetch the file |
-/// | 4    | unsupported: architecture, target feature, combination of options   | choose another |
-/// | 5    | resources: memory, a compiled limit, a deadline                     | raise the limit,
-/// retry   | | 130  | interrupted by the user (Ctrl-C)                                    | |
+/// | code | meaning                                                     | what to do             |
+/// |------|-------------------------------------------------------------|------------------------|
+/// | 0    | done                                                        |                        |
+/// | 1    | internal error: a bug of Epigraph                           | report it              |
+/// | 2    | usage: unknown flag, missing argument, impossible value     | see --help             |
+/// | 3    | bad input: checkpoint, artifact, tokenizer or IR            | fix or fetch the file  |
+/// | 4    | unsupported: architecture, target feature, set of options   | choose another         |
+/// | 5    | resources: memory, a compiled limit, a deadline             | raise the limit, retry |
+/// | 130  | interrupted by the user (Ctrl-C)                            |                        |
 enum class ExitCode : int {
   Ok = 0,
   Internal = 1,

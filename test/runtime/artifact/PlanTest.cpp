@@ -212,6 +212,7 @@ TEST(PlanRefusalTest, Buffers) {
 
 TEST(PlanRefusalTest, Launches) {
   expectRefusals({
+      {[](auto &p) { mainOf(p).steps[1]->location = "a\nb"; }, "steps[1].location: expected text"},
       {[](auto &p) { launch(p).kernel = 1; },
        "functions[0] (main).steps[0] (model.embed_tokens).kernel: 1 does not exist"},
       {[](auto &p) { launch(p).args[1] = Ref(RefKind::Weight, 1); }, "args[1]: Weight 1"},

@@ -1,0 +1,56 @@
+// What the two halves of the plan verifier share: checks of single values, and errors that name
+// their place.
+#ifndef EPIGRAPH_RUNTIME_ARTIFACT_PLANCHECKS_H
+#define EPIGRAPH_RUNTIME_ARTIFACT_PLANCHECKS_H
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "runtime/artifact/plan_generated.h"
+#include "runtime/base/Status.h"
+
+namespace epigraph::plan {
+
+inline std::string_view view(const flatbuffers::String *string) {
+  return {string->data(), string->size()};
+}
+
+template <typename... Parts> absl::Status invalid(const Parts &...parts) {
+  return absl::InvalidArgumentError(absl::StrCat("plan: ", parts...));
+}
+
+/// Names appear in messages and file headers: no control characters, not empty.
+inline bool isPrintable(std::string_view name) {
+  if (name.empty())
+    return false;
+  for (char c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return false;
+  return true;
+}
+
+template <typename Enum> absl::Status checkEnum(Enum value, Enum last, const std::string &where) {
+  if (static_cast<unsigned>(value) > static_cast<unsigned>(last))
+    return invalid(where, ": unknown value ", static_cast<unsigned>(value), "; the last known is ",
+                   static_cast<unsigned>(last));
+  return absl::OkStatus();
+}
+
+/// Checks that a name is printable and the first of its kind.
+inline absl::Status checkName(const flatbuffers::String *name, const std::string &where,
+                              std::set<std::string_view> &names) {
+  if (!isPrintable(view(name)))
+    return invalid(where, ".name: expected a name without control characters");
+  if (!names.insert(view(name)).second)
+    return invalid(where, ".name: \"", abslView(view(name)), "\" is there twice");
+  return absl::OkStatus();
+}
+
+/// Verifies one function against the tables of `plan`, which have been verified; `where` names the
+/// function.
+absl::Status verifyFunction(const Plan &plan, const Function &function, const std::string &where);
+
+} // namespace epigraph::plan
+
+#endif // EPIGRAPH_RUNTIME_ARTIFACT_PLANCHECKS_H
