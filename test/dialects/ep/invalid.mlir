@@ -1,0 +1,209 @@
+// A case for every numbered constraint, and for every name of a mesh.
+// RUN: epigraph-opt %s --split-input-file --verify-diagnostics
+
+// ep.mesh (C1)
+// expected-error @+1 {{must have at least one rank, got expert = 0}}
+ep.mesh @world {expert = 0 : i64, attention = #ep.attention<data>}
+
+// -----
+
+// #ep.placement (C1)
+// expected-error @+1 {{ranks (3) must divide experts (4)}}
+func.func private @f() attributes {placement = #ep.placement<experts = 4, ranks = 3>}
+
+// -----
+
+// ep.local_experts (C1): experts
+func.func @f(%w: tensor<8x2xf32>) {
+  // expected-error @+1 {{the placement is of 4 experts, but w is 'tensor<8x2xf32>'}}
+  %l = ep.local_experts %w {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<8x2xf32> to tensor<4x2xf32>
+  return
+}
+
+// -----
+
+// ep.local_experts (C1): local experts
+func.func @f(%w: tensor<4x2xf32>) {
+  // expected-error @+1 {{the result must have shape [2, 2]}}
+  %l = ep.local_experts %w {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x2xf32> to tensor<4x2xf32>
+  return
+}
+
+// -----
+
+// ep.local_experts (C1): other dimensions
+func.func @f(%w: tensor<4x2xf32>) {
+  // expected-error @+1 {{the result must have shape [2, 2]}}
+  %l = ep.local_experts %w {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x2xf32> to tensor<2x3xf32>
+  return
+}
+
+// -----
+
+// ep.shard_rows names a mesh
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{there is no ep.mesh @world}}
+  %y = ep.shard_rows %x on @world : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.all_gather names a mesh
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{there is no ep.mesh @world}}
+  %y = ep.all_gather %x on @world : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.all_reduce names a mesh
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{there is no ep.mesh @world}}
+  %y = ep.all_reduce %x on @world : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.reduce_scatter names a mesh
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{there is no ep.mesh @world}}
+  %y = ep.reduce_scatter %x on @world : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @+1 {{counts must have shape [2]}}
+  %r, %n, %b = ep.dispatch %x, %i on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<?x2xi32> -> tensor<?x8xf32>, tensor<4xi32>
+  return
+}
+
+// -----
+
+// ep.dispatch (C2): hidden size
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @+1 {{rows must have shape [?, 8]}}
+  %r, %n, %b = ep.dispatch %x, %i on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<?x2xi32> -> tensor<?x4xf32>, tensor<2xi32>
+  return
+}
+
+// -----
+
+// ep.dispatch (C2): element type
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @+1 {{rows must have element type 'f32', got 'bf16'}}
+  %r, %n, %b = ep.dispatch %x, %i on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<?x2xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  return
+}
+
+// -----
+
+// ep.dispatch (C3)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x2xi32>) {
+  // expected-error @+1 {{placement is over 4 ranks, but mesh @world has 2}}
+  %r, %n, %b = ep.dispatch %x, %i on @world {placement = #ep.placement<experts = 4, ranks = 4>} : tensor<?x8xf32>, tensor<?x2xi32> -> tensor<?x8xf32>, tensor<1xi32>
+  return
+}
+
+// -----
+
+// ep.combine (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %w: tensor<?x2xf32>, %b: !ep.exchange) {
+  // expected-error @+1 {{the result must have shape [?, 8]}}
+  %y = ep.combine %x, %w, %b on @world : tensor<?x8xf32>, tensor<?x2xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// ep.combine (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+ep.mesh @other {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %i: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+  %r, %n, %b = ep.dispatch %x, %i on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<?x2xi32> -> tensor<?x8xf32>, tensor<2xi32>
+  // expected-error @+1 {{is on @other but its dispatch is on @world}}
+  %y = ep.combine %r, %w, %b on @other : tensor<?x8xf32>, tensor<?x2xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.scatter_experts (C1): counts
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<2xi32>) {
+  // expected-error @+1 {{counts must have shape [4]}}
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<2xi32> -> tensor<?x8xf32>, tensor<2xi32>
+  return
+}
+
+// -----
+
+// ep.scatter_experts (C1): received counts
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>) {
+  // expected-error @+1 {{received_counts must have shape [2]}}
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xf32>, tensor<4xi32>
+  return
+}
+
+// -----
+
+// ep.scatter_experts (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>) {
+  // expected-error @+1 {{received must have element type 'f32', got 'bf16'}}
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  return
+}
+
+// -----
+
+// ep.scatter_experts (C3)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>) {
+  // expected-error @+1 {{placement is over 1 ranks, but mesh @world has 2}}
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 1>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xf32>, tensor<4xi32>
+  return
+}
+
+// -----
+
+// ep.gather_experts (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>) {
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xf32>, tensor<2xi32>
+  // expected-error @+1 {{the result must have shape [?, 8]}}
+  %y = ep.gather_experts %r, %n, %m on @world : tensor<?x8xf32>, tensor<4xi32>, tensor<2xi32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// ep.gather_experts (C2): not from an exchange
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>, %m: tensor<2xi32>) {
+  // expected-error @+1 {{received_counts must come from the ep.scatter_experts that got these counts}}
+  %y = ep.gather_experts %x, %n, %m on @world : tensor<?x8xf32>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.gather_experts (C2): other counts
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>, %o: tensor<4xi32>) {
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xf32>, tensor<2xi32>
+  // expected-error @+1 {{received_counts must come from the ep.scatter_experts that got these counts}}
+  %y = ep.gather_experts %r, %o, %m on @world : tensor<?x8xf32>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xf32>
+  return
+}

@@ -1,0 +1,39 @@
+// Every operation and attribute of the dialect, printed as it was written; as text and as bytecode.
+// RUN: epigraph-opt %s --verify-roundtrip | FileCheck %s
+// RUN: epigraph-opt %s --emit-bytecode | epigraph-opt | FileCheck %s
+
+// CHECK: ep.mesh @world {attention = #ep.attention<replicated>, expert = 2 : i64}
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<replicated>}
+// CHECK: ep.mesh @data {attention = #ep.attention<data>, expert = 8 : i64}
+ep.mesh @data {expert = 8 : i64, attention = #ep.attention<data>}
+
+// CHECK-LABEL: func.func @collectives
+func.func @collectives(%x: tensor<?x8xbf16>, %w: tensor<4x16x8xbf16>) {
+  // CHECK: ep.local_experts %{{.*}} {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x16x8xbf16> to tensor<2x16x8xbf16>
+  %0 = ep.local_experts %w {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x16x8xbf16> to tensor<2x16x8xbf16>
+  // CHECK: ep.shard_rows %{{.*}} on @world : tensor<?x8xbf16>
+  %1 = ep.shard_rows %x on @world : tensor<?x8xbf16>
+  // CHECK: ep.all_gather %{{.*}} on @world : tensor<?x8xbf16>
+  %2 = ep.all_gather %1 on @world : tensor<?x8xbf16>
+  // CHECK: ep.all_reduce %{{.*}} on @world : tensor<?x8xbf16>
+  %3 = ep.all_reduce %x on @world : tensor<?x8xbf16>
+  // CHECK: ep.reduce_scatter %{{.*}} on @world : tensor<?x8xbf16>
+  %4 = ep.reduce_scatter %x on @world : tensor<?x8xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @exchanges
+func.func @exchanges(%x: tensor<?x8xbf16>, %ids: tensor<?x3xi32>, %w: tensor<?x3xf32>, %n: tensor<4xi32>) -> !ep.exchange {
+  // CHECK: %[[R:.*]], %[[N:.*]], %[[B:.*]] = ep.dispatch %{{.*}}, %{{.*}} on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xbf16>, tensor<?x3xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  %rows, %counts, %back = ep.dispatch %x, %ids on @world {placement = #ep.placement<experts = 4, ranks = 2>}
+      : tensor<?x8xbf16>, tensor<?x3xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  // CHECK: ep.combine %[[R]], %{{.*}}, %[[B]] on @world : tensor<?x8xbf16>, tensor<?x3xf32> -> tensor<?x8xbf16>
+  %y = ep.combine %rows, %w, %back on @world : tensor<?x8xbf16>, tensor<?x3xf32> -> tensor<?x8xbf16>
+  // CHECK: %[[R:.*]], %[[M:.*]] = ep.scatter_experts %{{.*}}, %{{.*}} on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xbf16>, tensor<4xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>}
+      : tensor<?x8xbf16>, tensor<4xi32> -> tensor<?x8xbf16>, tensor<2xi32>
+  // CHECK: ep.gather_experts %[[R]], %{{.*}}, %[[M]] on @world : tensor<?x8xbf16>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xbf16>
+  %g = ep.gather_experts %r, %n, %m on @world : tensor<?x8xbf16>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xbf16>
+  // CHECK: return %[[B]] : !ep.exchange
+  return %back : !ep.exchange
+}
