@@ -14,14 +14,12 @@
 #include "compiler/driver/Report.h"
 #include "compiler/import/ImportLimits.h"
 #include "compiler/pipeline/Phase.h"
+#include "passes/quant/ComputeType.h"
 
 namespace epigraph {
 
 /// How attention is shared among ranks: all run it on all tokens, or each on sequences of its own.
 enum class AttentionSharing { Replicated, Data };
-
-/// What activations are and weights become; sums are in float32 in any case.
-enum class ComputeType { BFloat16, Float32 };
 
 struct CompileOptions {
   /// A Hugging Face checkpoint folder.

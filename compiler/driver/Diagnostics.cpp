@@ -10,8 +10,7 @@ using namespace mlir;
 
 namespace epigraph {
 
-/// "model.layers.3.mlp" rather than MLIR's `loc("model.layers.3.mlp")`.
-static std::string locationText(Location loc) {
+std::string locationText(Location loc) {
   if (auto name = dyn_cast<NameLoc>(loc))
     return name.getName().str();
   if (auto fused = dyn_cast<FusedLoc>(loc); fused && !fused.getLocations().empty())
@@ -41,6 +40,13 @@ absl::Status DiagnosticCollector::takeErrors(absl::StatusCode code, std::string_
   if (errors.empty())
     errors = "failed without saying why; this is a bug";
   return absl::Status(code, absl::StrCat(abslView(what), ": ", errors));
+}
+
+absl::Status DiagnosticCollector::withErrors(const absl::Status &status) {
+  std::string errors = std::exchange(errors_, {});
+  if (status.ok() || errors.empty())
+    return status;
+  return absl::Status(status.code(), absl::StrCat(status.message(), ": ", errors));
 }
 
 } // namespace epigraph

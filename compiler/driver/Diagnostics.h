@@ -11,6 +11,9 @@
 
 namespace epigraph {
 
+/// Where `loc` is, for messages: "model.layers.3.mlp".
+std::string locationText(mlir::Location loc);
+
 /// While alive, gathers the context's errors (with their notes) and hands warnings on.
 class DiagnosticCollector {
 public:
@@ -18,6 +21,9 @@ public:
 
   /// The errors so far as a status: "WHAT: LOCATION: MESSAGE". Forgets them.
   absl::Status takeErrors(absl::StatusCode code, std::string_view what);
+
+  /// `status` with the errors so far, if there are any, after its message. Forgets them.
+  absl::Status withErrors(const absl::Status &status);
 
 private:
   std::string errors_;

@@ -4,17 +4,95 @@
 #include "nlohmann/json.hpp"
 
 namespace epigraph {
+namespace {
+
+std::string bytesText(uint64_t bytes) {
+  constexpr const char *kUnits[] = {"bytes", "KiB", "MiB", "GiB", "TiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit)
+    value /= 1024;
+  return unit == 0 ? absl::StrFormat("%d bytes", bytes)
+                   : absl::StrFormat("%.1f %s", value, kUnits[unit]);
+}
+
+/// "NAME      VALUE\n", with values in one column.
+void line(std::string &text, const std::string &name, const std::string &value) {
+  absl::StrAppendFormat(&text, "%-12s %s\n", name, value);
+}
+
+double totalSeconds(const Report &report) {
+  double total = 0;
+  for (const auto &[phase, seconds] : report.seconds)
+    total += seconds;
+  return total;
+}
+
+void printMemory(std::string &text, const Report &report) {
+  uint64_t rankMost = 0;
+  for (uint64_t bytes : report.rankWeightBytes)
+    rankMost = std::max(rankMost, bytes);
+  line(text, "weights",
+       absl::StrFormat("%s shared by all ranks, at most %s of one rank alone; checkpoint %s",
+                       bytesText(report.sharedWeightBytes), bytesText(rankMost),
+                       bytesText(report.checkpointBytes)));
+  line(text, "activations",
+       absl::StrFormat("%s a rank; %s without reuse", bytesText(report.arenaBytes),
+                       bytesText(report.arenaNaiveBytes)));
+  line(text, "cache", bytesText(report.cacheBytesPerToken) + " a token");
+}
+
+} // namespace
 
 std::string printReport(const Report &report) {
-  std::string text = absl::StrFormat("model      %s\n", report.model);
+  std::string text;
+  line(text, "model", report.model);
+  line(text, "target",
+       absl::StrFormat("%s, %s, %d rank(s), %s attention", report.target, report.compute,
+                       report.ranks, report.attention));
+  if (report.fusion.launches)
+    line(text, "operations",
+         absl::StrFormat("%d, %.0f %% of them fused, in %d launches of %d kernels",
+                         report.fusion.ops, 100 * report.fusion.fusedShare(),
+                         report.fusion.launches, report.fusion.kernels));
+  if (!report.rankWeightBytes.empty())
+    printMemory(text, report);
+  for (const Report::PassEntry &entry : report.passes) {
+    text += absl::StrFormat("  %-28s", entry.pass);
+    for (const auto &[key, value] : entry.numbers)
+      absl::StrAppendFormat(&text, " %s=%s", key, value);
+    text += '\n';
+  }
   for (const auto &[phase, seconds] : report.seconds)
-    text += absl::StrFormat("%-12s %8.3f s\n", std::string(phaseName(phase)), seconds);
+    line(text, std::string(phaseName(phase)), absl::StrFormat("%.3f s", seconds));
+  line(text, "total", absl::StrFormat("%.3f s", totalSeconds(report)));
   return text;
 }
 
 std::string printReportJson(const Report &report) {
-  nlohmann::json json;
-  json["model"] = report.model;
+  nlohmann::json json = {
+      {"model", report.model},
+      {"target", report.target},
+      {"compute", report.compute},
+      {"attention", report.attention},
+      {"ranks", report.ranks},
+      {"ops", report.fusion.ops},
+      {"fused_ops", report.fusion.fusedOps},
+      {"fused_share", report.fusion.fusedShare()},
+      {"launches", report.fusion.launches},
+      {"kernels", report.fusion.kernels},
+      {"checkpoint_bytes", report.checkpointBytes},
+      {"shared_weight_bytes", report.sharedWeightBytes},
+      {"rank_weight_bytes", report.rankWeightBytes},
+      {"arena_bytes", report.arenaBytes},
+      {"arena_naive_bytes", report.arenaNaiveBytes},
+      {"cache_bytes_per_token", report.cacheBytesPerToken},
+      {"total_seconds", totalSeconds(report)},
+  };
+  json["passes"] = nlohmann::json::array();
+  for (const Report::PassEntry &entry : report.passes)
+    json["passes"].push_back({{"pass", entry.pass}, {"numbers", entry.numbers}});
+  json["seconds"] = nlohmann::json::object();
   for (const auto &[phase, seconds] : report.seconds)
     json["seconds"][std::string(phaseName(phase))] = seconds;
   return json.dump(2) + "\n";

@@ -2,6 +2,7 @@
 #ifndef EPIGRAPH_COMPILER_DRIVER_REPORT_H
 #define EPIGRAPH_COMPILER_DRIVER_REPORT_H
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,8 +11,43 @@
 
 namespace epigraph {
 
+/// How far the graph was fused. Known after the phase schedule.
+///
+/// An operation is a computation of the graph on activations (views, which cost nothing, are none).
+/// It is fused if one launch does its work together with that of others: in a kernel of several
+/// operations, or in one projection whose weight joins those of several.
+struct FusionCount {
+  uint64_t ops = 0;
+  uint64_t fusedOps = 0;
+  uint64_t launches = 0; ///< in one step of every function
+  uint64_t kernels = 0;  ///< different ones
+
+  double fusedShare() const {
+    return ops ? static_cast<double>(fusedOps) / static_cast<double>(ops) : 0;
+  }
+};
+
 struct Report {
+  struct PassEntry {
+    std::string pass; ///< its flag: "exec-plan-memory"
+    std::vector<std::pair<std::string, std::string>> numbers;
+  };
+
   std::string model; ///< architecture, as in config.json
+  std::string target;
+  std::string compute;
+  std::string attention;
+  int64_t ranks = 1;
+  FusionCount fusion;
+  // Known after the phase pack; all in bytes.
+  uint64_t checkpointBytes = 0;
+  uint64_t sharedWeightBytes = 0;
+  std::vector<uint64_t> rankWeightBytes;
+  uint64_t arenaBytes = 0;
+  uint64_t arenaNaiveBytes = 0;
+  uint64_t cacheBytesPerToken = 0;
+  /// In the order in which passes ran; one that reports by function has several.
+  std::vector<PassEntry> passes;
   /// Seconds of each phase that ran.
   std::vector<std::pair<Phase, double>> seconds;
 };
@@ -19,7 +55,7 @@ struct Report {
 /// Lines for a person.
 std::string printReport(const Report &report);
 
-/// One JSON object, with a newline.
+/// One JSON object and a newline; the fields of Report by their names in snake_case.
 std::string printReportJson(const Report &report);
 
 } // namespace epigraph

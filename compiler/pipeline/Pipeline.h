@@ -4,20 +4,19 @@
 #define EPIGRAPH_COMPILER_PIPELINE_PIPELINE_H
 
 #include <cstdint>
-#include <string>
 
 #include "compiler/pipeline/Phase.h"
+#include "dialects/ep/Ep.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/quant/ComputeType.h"
 
 namespace epigraph {
 
 /// What passes need to know of the compilation.
 struct PipelineOptions {
   int64_t ranks = 1;
-  /// "replicated" or "data", as the option of --ep-partition-experts.
-  std::string attention = "replicated";
-  /// "bfloat16" or "float32", as the option of --epi-convert-compute-type.
-  std::string compute = "bfloat16";
+  ep::AttentionMode attention = ep::AttentionMode::Replicated;
+  ComputeType compute = ComputeType::BFloat16;
 };
 
 /// Adds the passes of `phase`. Import and pack have none; codegen's prepare the graph for the

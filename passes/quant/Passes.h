@@ -2,12 +2,11 @@
 #ifndef EPIGRAPH_PASSES_QUANT_PASSES_H
 #define EPIGRAPH_PASSES_QUANT_PASSES_H
 
+#include "passes/quant/ComputeType.h"
+
 #include "mlir/Pass/Pass.h"
 
 namespace epigraph {
-
-/// The type in which a model computes: of its activations and caches, not of its weights.
-enum class ComputeType { Float32, BFloat16 };
 
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
