@@ -54,6 +54,17 @@ TEST(PlanTest, ReadsAFile) {
   expectError(Plan::open(folder.path() / "missing"), absl::StatusCode::kNotFound, "missing");
 }
 
+/// A stale corpus would make the fuzz target test nothing but the identifier. After a change of
+/// plan.fbs, write it again from here.
+TEST(PlanTest, IsTheSeedOfTheFuzzCorpus) {
+  std::vector<uint8_t> bytes = packPlan(samplePlan());
+  std::string kept = contentOf(EPIGRAPH_SOURCE_DIR "/test/fuzz/corpus/plan/sample");
+  if (const char *path = std::getenv("EPIGRAPH_WRITE_PLAN_SEED"))
+    std::ofstream(path, std::ios::binary) << std::string(bytes.begin(), bytes.end());
+  EXPECT_TRUE(kept == std::string(bytes.begin(), bytes.end()))
+      << "run with EPIGRAPH_WRITE_PLAN_SEED=test/fuzz/corpus/plan/sample";
+}
+
 TEST(PlanTest, RefusesOtherFiles) {
   std::vector<uint8_t> bytes = packPlan(samplePlan());
   expectError(Plan::parse({}, "f"), kInvalid, "f: not a plan");

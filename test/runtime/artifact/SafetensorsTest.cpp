@@ -163,6 +163,10 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"{\"a\":{" F32("[1]") OFFSETS(0, 4) "},\"a\":{" F32("[1]") OFFSETS(4, 8) "}}", 8,
                 "duplicate key \"a\""}));
 
+TEST(SafetensorsTest, EscapesNamesInErrors) {
+  expectError(parseBytes(makeFile("{\"a\\u001b[2J\":1}", 0)), kInvalid, "tensor \"a\\033[2J\"");
+}
+
 TEST(SafetensorsTest, NamesTheFile) {
   TestFolder folder;
   std::string missing = (folder.path() / "missing.safetensors").string();
