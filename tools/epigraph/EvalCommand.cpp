@@ -104,10 +104,10 @@ Command addEvalCommand(CLI::App &app) {
   auto flags = std::make_shared<EvalFlags>();
   CLI::App *command = app.add_subcommand("eval", "Measure the perplexity of a text");
   flags->model.addTo(*command);
-  command->add_option("--text", flags->text, "The text, UTF-8")->required();
-  command->add_option("--window", flags->window, "Tokens of a window")
+  command->add_option("--text", flags->text, "The text, UTF-8")->required()->option_text("FILE");
+  command->add_option("--window", flags->window, "Tokens of a window; by default 1024")
       ->check(CLI::Range(1, INT32_MAX - 1))
-      ->capture_default_str();
+      ->option_text("N");
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer(kFooter);
   return {command, [flags] { return eval(*flags); }};

@@ -88,7 +88,9 @@ absl::Status inspect(const InspectFlags &flags) {
 Command addInspectCommand(CLI::App &app) {
   auto flags = std::make_shared<InspectFlags>();
   CLI::App *command = app.add_subcommand("inspect", "Show what an artifact is and needs");
-  command->add_option("artifact", flags->artifact, "The artifact: a folder NAME.epi")->required();
+  command->add_option("NAME.epi", flags->artifact, "The artifact: a folder")
+      ->required()
+      ->option_text(" ");
   command->add_flag("--json", flags->json, "Print the manifest as JSON");
   command->add_flag("--plan", flags->plan, "Also print the plan: weights, buffers, every step");
   command->add_flag("--verify", flags->verify, "Check the digests of all files, the weights too");

@@ -11,19 +11,21 @@
 namespace epigraph::tool {
 
 void ModelFlags::addTo(CLI::App &app) {
-  app.add_option("artifact", artifact, "The artifact: a folder NAME.epi")->required();
+  app.add_option("NAME.epi", artifact, "The artifact: a folder")->required()->option_text(" ");
   app.add_option("--threads", threads,
                  "Threads of all ranks together; by default one for each processor")
-      ->check(CLI::Range(1, 4096));
+      ->check(CLI::Range(1, 4096))
+      ->option_text("N");
   app.add_option("--memory-pool-size", memoryPoolSize,
                  "Cap on weights, activations and caches together: 8G, 512M; by default the memory "
                  "of the machine")
       ->check(
-          [](const std::string &text) { return std::string(parseBytes(text).status().message()); });
+          [](const std::string &text) { return std::string(parseBytes(text).status().message()); })
+      ->option_text("SIZE");
   app.add_option("--deadline", deadlineSeconds,
-                 "Seconds that one rank waits for another before it gives up")
+                 "Seconds that one rank waits for another before it gives up; by default 60")
       ->check(CLI::Range(0.001, 1e6))
-      ->capture_default_str();
+      ->option_text("SECONDS");
   app.add_flag("--verify", verify, "Check the digests of all files, the weights too");
 }
 

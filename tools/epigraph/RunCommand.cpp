@@ -98,24 +98,27 @@ Command addRunCommand(CLI::App &app) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App *command = app.add_subcommand("run", "Continue prompts, greedily");
   flags->model.addTo(*command);
-  CLI::Option_group *input = command->add_option_group("input", "What to continue: exactly one of");
-  flags->promptOption = input->add_option("--prompt", flags->prompt, "A text");
+  CLI::Option_group *input = command->add_option_group("input", "What to continue");
+  flags->promptOption = input->add_option("--prompt", flags->prompt, "A text")->option_text("TEXT");
   flags->promptsOption =
-      input->add_option("--prompts", flags->prompts, "A file of prompts, one JSON object a line");
-  input->add_option("--ids", flags->ids, "Token ids: 0,5,7");
+      input->add_option("--prompts", flags->prompts, "A file of prompts, one JSON object a line")
+          ->option_text("FILE.jsonl");
+  input->add_option("--ids", flags->ids, "Token ids")->option_text("0,5,7");
   input->require_option(1);
-  command->add_option("--max-tokens", flags->maxTokens, "Tokens to generate at most")
+  command->add_option("--max-tokens", flags->maxTokens, "Tokens to generate at most; by default 64")
       ->check(CLI::Range(0, INT32_MAX))
-      ->capture_default_str();
+      ->option_text("N");
   command
       ->add_option("--logits", flags->logits,
                    "Write the logits of every input position to this safetensors file: float32 "
-                   "'logits' [positions, vocabulary]")
-      ->excludes(flags->promptsOption);
+                   "'logits' [positions, vocabulary]; not with --prompts")
+      ->excludes(flags->promptsOption)
+      ->option_text("FILE.safetensors");
   command
       ->add_option("--mtp-logits", flags->mtpLogits,
                    "The same of the MTP layer, 'mtp_logits', for every position but the last")
-      ->excludes(flags->promptsOption);
+      ->excludes(flags->promptsOption)
+      ->option_text("FILE.safetensors");
   command->add_flag("--json", flags->json,
                     "Print one JSON object: token_ids, text, timings; with --prompts, results");
   command->footer(kFooter);

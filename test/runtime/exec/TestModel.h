@@ -23,8 +23,8 @@ inline constexpr int64_t kRowTile = 2;
 inline constexpr int32_t kShortSleep = 28; ///< rank 1 is late
 inline constexpr int32_t kLongSleep = 29;  ///< rank 1 is very late
 inline constexpr int32_t kBadCount = 30;   ///< a negative number of rows is sent
-inline constexpr std::chrono::milliseconds kShortSleepTime(300);
-inline constexpr std::chrono::milliseconds kLongSleepTime(1500);
+inline constexpr std::chrono::milliseconds kShortSleepTime(1400);
+inline constexpr std::chrono::milliseconds kLongSleepTime(2000);
 
 /// Skewed: half of all tokens go to expert 2, experts 4 and 5 get none.
 inline int32_t expertOf(int32_t id) {
