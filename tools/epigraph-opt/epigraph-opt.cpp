@@ -1,4 +1,7 @@
-// epigraph-opt: mlir-opt with Epigraph's dialects and passes. Takes all of mlir-opt's flags.
+// epigraph-opt: mlir-opt with Epigraph's dialects, passes and phases. Takes all of mlir-opt's flags.
+#include "codegen/cpu/Passes.h"
+#include "compiler/pipeline/Pipeline.h"
+#include "codegen/cpu/Passes.h"
 #include "dialects/exec/Exec.h"
 #include "passes/graph/Passes.h"
 #include "passes/partition/Passes.h"
@@ -15,10 +18,13 @@ int main(int argc, char **argv) {
                   mlir::func::FuncDialect>();
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
+  epigraph::registerCpuPasses();
   epigraph::registerGraphPasses();
-  epigraph::registerPartitionPasses();
   epigraph::registerQuantPasses();
+  epigraph::registerPartitionPasses();
   epigraph::registerSchedulePasses();
+  epigraph::registerCpuPasses();
+  epigraph::registerPhasePipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Epigraph's passes on text or bytecode\n", registry));
 }
