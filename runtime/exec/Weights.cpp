@@ -47,7 +47,7 @@ absl::Status checkWeight(const plan::Weight &weight, const TensorView *tensor,
                                             describe(dtypeName(tensor->dtype), tensor->shape),
                                             "; expected ", expected, remedy));
   if (reinterpret_cast<uintptr_t>(tensor->bytes.data()) % elementBytes(weight.dtype()) != 0)
-    return absl::DataLossError(absl::StrCat(where, " lies at an odd address", remedy));
+    return absl::DataLossError(absl::StrCat(where, " is not aligned to its elements", remedy));
   return absl::OkStatus();
 }
 

@@ -69,7 +69,7 @@ void print(const PerplexityReport &report, double seconds, bool asJson) {
       {"tokens", report.tokens},         {"windows", report.windowNll.size()},
       {"window_nll", report.windowNll},  {"seconds", seconds},
       {"tokens_per_second", rate}};
-  std::printf("%s\n", json.dump(2).c_str());
+  std::printf("%s\n", json.dump().c_str());
 }
 
 absl::Status eval(const EvalFlags &flags) {

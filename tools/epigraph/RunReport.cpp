@@ -98,7 +98,7 @@ void printJson(const LoadedModel &model, absl::Span<const GenerationRequest> req
     results.push_back(resultJson(model, requests[i], report.results[i]));
   Json json = many ? Json{{"results", results}} : results.front();
   json["timings"] = timingsJson(report.stats, loadSeconds);
-  print(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  print(json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 } // namespace epigraph::tool
