@@ -63,8 +63,10 @@ bool fits(const Tensor &value, RankedTensorType type) {
 FailureOr<RuntimeValues> Evaluator::run(func::FuncOp function, RuntimeValues arguments) {
   ArenaCheck arena(function);
   FailureOr<RuntimeValues> results = runBlock(function.getBody().front(), arguments, &arena);
-  if (failed(results)) // failures that were reported without passing through report()
+  if (failed(results)) { // also failures that were reported without passing through report()
+    context.errorReported = true;
     context.group.abort(context.rank, absl::AbortedError("it reported an error"));
+  }
   return results;
 }
 
@@ -229,18 +231,19 @@ LogicalResult Evaluator::define(Operation *op, RuntimeValues results, Frame &fra
 }
 
 LogicalResult Evaluator::report(Operation *op, const absl::Status &status) {
-  std::string prefix =
-      context.group.size() > 1 ? absl::StrCat("rank ", context.rank, ": ") : std::string();
+  std::string message(status.message());
+  std::string prefix = absl::StrCat("rank ", context.rank, ": ");
+  if (context.group.size() > 1 && message.rfind(prefix, 0) != 0)
+    message = prefix + message;
   // The first error is the cause; ranks that fail after it are only said to have stopped.
-  if (!context.errorReported.exchange(true)) {
-    op->emitOpError(prefix) << std::string(status.message());
-    std::string place = placeOf(op).str();
-    context.group.abort(context.rank,
-                        withContext(status, absl::StrCat(op->getName().getStringRef().str(),
-                                                         place.empty() ? "" : " at ", place)));
+  if (context.errorReported.exchange(true)) {
+    op->emitRemark() << "stopped here: " << message;
   } else {
-    op->emitRemark() << "stopped here: " << prefix << std::string(status.message());
-    context.group.abort(context.rank, status);
+    op->emitOpError(message);
+    std::string place = placeOf(op).str();
+    std::string where =
+        absl::StrCat(op->getName().getStringRef().str(), place.empty() ? "" : " at ", place);
+    context.group.abort(context.rank, withContext(status, where));
   }
   return failure();
 }

@@ -86,6 +86,7 @@ public:
 
 private:
   ReferenceExecutor() : diagnostics(&context, nullptr) {
+    context.printOpOnDiagnostic(false); // locations name the layer; IR in messages drowns them
     context.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect, func::FuncDialect>();
   }
 
