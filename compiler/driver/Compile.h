@@ -24,8 +24,8 @@ enum class AttentionSharing { Replicated, Data };
 struct CompileOptions {
   /// A Hugging Face checkpoint folder.
   std::filesystem::path model;
-  /// The artifact, "NAME.epi"; may be empty with `stopAfter`. An artifact there is replaced, once
-  /// the new one is complete; anything else there is an error.
+  /// The artifact, "NAME.epi"; not used when `stopAfter` ends before Pack. An artifact there is
+  /// replaced, once the new one is complete; anything else there is an error.
   std::filesystem::path output;
   /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", ...
   std::string target = "cpu";

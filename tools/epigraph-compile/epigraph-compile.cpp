@@ -10,6 +10,8 @@
 
 #include "compiler/driver/Compile.h"
 #include "runtime/base/ExitCode.h"
+#include "runtime/base/FileSystem.h"
+#include "runtime/base/Status.h"
 
 using namespace epigraph;
 
@@ -43,6 +45,7 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 bad checkpoint or output,
 
 struct Arguments {
   CompileOptions options;
+  std::filesystem::path output;
   std::string stopAfter;
   bool report = false;
   bool json = false;
@@ -52,7 +55,9 @@ void declare(CLI::App &app, Arguments &args) {
   CompileOptions &options = args.options;
   app.footer(footer());
   app.add_option("MODEL_DIR", options.model, "checkpoint folder")->required();
-  app.add_option("-o,--output", options.output, "the artifact to write, NAME.epi");
+  app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
+  app.add_option("-o,--output", args.output,
+                 "the artifact to write, NAME.epi; with --stop-after, the file for the IR");
   app.add_option("--target", options.target,
                  "machine to compile for: cpu (this one), cpu:x86-64-v3, cpu:x86-64-v4")
       ->capture_default_str();
@@ -88,7 +93,7 @@ void declare(CLI::App &app, Arguments &args) {
   app.add_option("--dump-phases", options.dumpDirectory,
                  "folder for the IR after each phase, NN-PHASE.mlir");
   app.add_option("--stop-after", args.stopAfter,
-                 "phase to end after; without -o its IR goes to standard output")
+                 "phase to end after, with its IR as the result; without -o on standard output")
       ->check([](const std::string &name) {
         return phaseFromName(name) ? std::string() : "'" + name + "' is not one of " + phaseNames();
       });
@@ -104,9 +109,25 @@ void showProgress(Phase phase, double share) {
     std::fprintf(stderr, "\r\033[K%s", phaseName(phase).data());
 }
 
-int fail(const absl::Status &status) {
-  std::fprintf(stderr, "epigraph compile: error: %s\n", std::string(status.message()).c_str());
-  return static_cast<int>(exitCodeOf(status));
+/// Whether the result is IR, not an artifact.
+bool stopsEarly(const CompileOptions &options) {
+  return options.stopAfter && *options.stopAfter != Phase::Pack;
+}
+
+/// Writes the IR where it was asked for, and the report where it cannot mix with it.
+absl::Status writeResult(const Arguments &args, const CompileResult &result) {
+  bool printsIr = stopsEarly(args.options) && args.output.empty();
+  if (printsIr)
+    std::cout << result.ir;
+  else if (stopsEarly(args.options))
+    EPIGRAPH_RETURN_IF_ERROR(writeFileAtomically(args.output, result.ir));
+  std::ostream &reportTo = printsIr ? std::cerr : std::cout;
+  if (args.json)
+    reportTo << printReportJson(result.report);
+  else if (args.report)
+    reportTo << printReport(result.report);
+  std::cout.flush();
+  return std::cout ? absl::OkStatus() : absl::UnavailableError("standard output cannot be written");
 }
 
 int compile(Arguments &args) {
@@ -123,17 +144,11 @@ int compile(Arguments &args) {
 
   absl::StatusOr<CompileResult> result = compileModel(options);
   if (terminal)
-    std::fprintf(stderr, "\r\033[K");
-  if (!result.ok())
-    return fail(result.status());
-  if (options.output.empty())
-    std::cout << result->ir;
-  if (args.json)
-    std::cout << printReportJson(result->report);
-  else if (args.report)
-    std::cout << printReport(result->report);
-  std::cout.flush();
-  return std::cout ? 0 : fail(absl::UnavailableError("cannot write to standard output"));
+    std::fputs("\r\033[K", stderr);
+  absl::Status status = result.ok() ? writeResult(args, *result) : result.status();
+  if (!status.ok())
+    std::fprintf(stderr, "epigraph compile: error: %s\n", std::string(status.message()).c_str());
+  return static_cast<int>(exitCodeOf(status));
 }
 
 } // namespace
@@ -146,7 +161,9 @@ int main(int argc, char **argv) {
     app.parse(argc, argv);
     if (!args.stopAfter.empty())
       args.options.stopAfter = phaseFromName(args.stopAfter);
-    if (args.options.output.empty() && !args.options.stopAfter)
+    if (!stopsEarly(args.options))
+      args.options.output = args.output;
+    if (args.output.empty() && !stopsEarly(args.options))
       throw CLI::RequiredError("-o NAME.epi (or --stop-after PHASE)");
   } catch (const CLI::ParseError &error) {
     // CLI11 tells of --help and of mistakes by exceptions; they end here.

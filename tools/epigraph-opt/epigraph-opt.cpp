@@ -1,7 +1,6 @@
 // epigraph-opt: mlir-opt with Epigraph's dialects, passes and phases. Takes all of mlir-opt's flags.
 #include "codegen/cpu/Passes.h"
 #include "compiler/pipeline/Pipeline.h"
-#include "codegen/cpu/Passes.h"
 #include "dialects/exec/Exec.h"
 #include "passes/graph/Passes.h"
 #include "passes/partition/Passes.h"
@@ -23,7 +22,6 @@ int main(int argc, char **argv) {
   epigraph::registerQuantPasses();
   epigraph::registerPartitionPasses();
   epigraph::registerSchedulePasses();
-  epigraph::registerCpuPasses();
   epigraph::registerPhasePipelines();
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "Epigraph's passes on text or bytecode\n", registry));
