@@ -29,26 +29,23 @@ namespace {
 class ValueNumbering {
 public:
   unsigned get(Value value) {
-    auto known = numbers.find(value);
-    if (known != numbers.end())
-      return known->second;
     Operation *op = value.getDefiningOp();
     // Names, attributes and types are unique in a context, so their addresses stand for them.
     std::vector<uintptr_t> key = {
         reinterpret_cast<uintptr_t>(op->getName().getAsOpaquePointer()),
         reinterpret_cast<uintptr_t>(op->getAttrDictionary().getAsOpaquePointer()),
-        reinterpret_cast<uintptr_t>(value.getType().getAsOpaquePointer()),
         cast<OpResult>(value).getResultNumber()};
+    // All of them: which part of a split a result is depends on the sizes of its siblings.
+    for (Type type : op->getResultTypes())
+      key.push_back(reinterpret_cast<uintptr_t>(type.getAsOpaquePointer()));
     for (Value operand : op->getOperands())
       key.push_back(get(operand));
-    unsigned number = keys.try_emplace(std::move(key), keys.size()).first->second;
-    numbers.try_emplace(value, number);
-    return number;
+    unsigned next = numbers.size();
+    return numbers.try_emplace(std::move(key), next).first->second;
   }
 
 private:
-  std::map<std::vector<uintptr_t>, unsigned> keys;
-  llvm::DenseMap<Value, unsigned> numbers;
+  std::map<std::vector<uintptr_t>, unsigned> numbers;
 };
 
 /// Makes the exec.weight of each root, once.
@@ -62,14 +59,15 @@ public:
     builder.setInsertionPoint(*functions.begin());
   }
 
-  /// The weight whose program computes `root`; `isNew` says whether this call made it.
-  exec::WeightOp getOrCreate(Value root, bool &isNew) {
+  /// The weight whose program computes `root`.
+  exec::WeightOp getOrCreate(Value root) {
     exec::WeightOp &weight = weights[numbering.get(root)];
-    isNew = !weight;
-    if (isNew)
+    if (!weight)
       weight = create(root);
     return weight;
   }
+
+  size_t getNumWeights() const { return weights.size(); }
 
 private:
   exec::WeightOp create(Value root) {
@@ -106,7 +104,7 @@ private:
 
 struct HoistWeightsPass : epigraph::impl::HoistWeightsPassBase<HoistWeightsPass> {
   void runOnOperation() override {
-    numWeights = numOps = numShared = 0;
+    numOps = numUses = 0;
     auto functions = getOperation().getOps<func::FuncOp>();
     if (functions.empty())
       return;
@@ -115,8 +113,8 @@ struct HoistWeightsPass : epigraph::impl::HoistWeightsPassBase<HoistWeightsPass>
       if (!function.isExternal())
         hoist(function, program);
     reportStatistics(*this, getOperation())
-        << metric("weights", numWeights) << metric("hoisted-ops", numOps)
-        << metric("shared-uses", numShared);
+        << metric("weights", program.getNumWeights()) << metric("hoisted-ops", numOps)
+        << metric("uses", numUses);
   }
 
   void hoist(func::FuncOp function, WeightProgram &program) {
@@ -139,9 +137,8 @@ struct HoistWeightsPass : epigraph::impl::HoistWeightsPassBase<HoistWeightsPass>
   /// The value of `root` as loaded in this function; the first use of it is `user`.
   Value load(Value root, Operation *user, WeightProgram &program,
              llvm::DenseMap<exec::WeightOp, Value> &loads) {
-    bool isNew = false;
-    exec::WeightOp weight = program.getOrCreate(root, isNew);
-    isNew ? ++numWeights : ++numShared;
+    exec::WeightOp weight = program.getOrCreate(root);
+    ++numUses;
     Value &loaded = loads[weight];
     if (!loaded) {
       OpBuilder builder(user);
@@ -151,7 +148,7 @@ struct HoistWeightsPass : epigraph::impl::HoistWeightsPassBase<HoistWeightsPass>
     return loaded;
   }
 
-  size_t numWeights = 0, numOps = 0, numShared = 0;
+  size_t numOps = 0, numUses = 0;
 };
 
 } // namespace

@@ -18,8 +18,7 @@ def HoistWeightsPass : Pass<"exec-hoist-weights", "::mlir::ModuleOp"> {
     Precondition: none. Postcondition: no weight operation stands in a function. Leaves alone: everything that
     depends on an input, a cache or the step.
 
-    Statistics: `weights` made, `hoisted-ops` (operations moved out of the step), `shared-uses` (further uses of a weight
-    that is there already).
+    Statistics: `weights` made, `hoisted-ops` (operations moved out of the step), `uses` of weights by operations.
   }];
   let dependentDialects = ["::epigraph::exec::ExecDialect"];
 }

@@ -1,4 +1,7 @@
 // RUN: epigraph-opt %s --exec-hoist-weights --split-input-file | FileCheck %s
+// RUN: epigraph-opt %s --exec-hoist-weights --split-input-file --remarks-filter=.* -o /dev/null 2>&1 | FileCheck %s --check-prefix=STATS
+
+// STATS: Category:exec-hoist-weights | hoisted-ops=7, uses=4, weights=2
 
 // Equal expressions are one weight, across functions too; names come from the checkpoint.
 
@@ -81,6 +84,26 @@ module @parts {
     %r0 = epi.rope %r, %t0, %step : tensor<?x4xf32>, tensor<64x4xf32>
     %r1 = epi.rope %r0, %t1, %step : tensor<?x4xf32>, tensor<64x4xf32>
     return %a, %b, %e, %r1 : tensor<?x2x8xbf16>, tensor<?x2x3xbf16>, tensor<?x4xf32>, tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// Parts of equal size and number that lie elsewhere in the tensor are not equal.
+
+// CHECK-LABEL: module @siblings
+// CHECK:       exec.weight @w.part1 :
+// CHECK:         epi.split %{{.*}} dim 0 : tensor<8x4xf32> to tensor<2x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>
+// CHECK:       exec.weight @w.part1.2 :
+// CHECK:         epi.split %{{.*}} dim 0 : tensor<8x4xf32> to tensor<3x4xf32>, tensor<3x4xf32>, tensor<2x4xf32>
+module @siblings {
+  func.func @main(%x: tensor<?x4xf32>) -> (tensor<?x3xf32>, tensor<?x3xf32>) {
+    %w = epi.weight "w" : tensor<8x4xf32>
+    %a:3 = epi.split %w dim 0 : tensor<8x4xf32> to tensor<2x4xf32>, tensor<3x4xf32>, tensor<3x4xf32>
+    %b:3 = epi.split %w dim 0 : tensor<8x4xf32> to tensor<3x4xf32>, tensor<3x4xf32>, tensor<2x4xf32>
+    %y = epi.linear %x, %a#1 : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
+    %z = epi.linear %x, %b#1 : (tensor<?x4xf32>, tensor<3x4xf32>) -> tensor<?x3xf32>
+    return %y, %z : tensor<?x3xf32>, tensor<?x3xf32>
   }
 }
 
