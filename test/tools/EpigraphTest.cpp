@@ -139,6 +139,13 @@ TEST_F(Epigraph, ExitCodesSayWhoseTurnItIs) {
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "m")) << "nothing is left half-written";
 }
 
+TEST_F(Epigraph, OutputThatCannotBeWritten) {
+  const Outcome outcome = run(absl::StrCat("--version >/dev/null; (", EPIGRAPH_TOOL,
+                                           " inspect test.epi --json >/dev/full)"));
+  EXPECT_EQ(outcome.exitCode, 5);
+  EXPECT_THAT(outcome.errors, testing::HasSubstr("cannot write all of standard output"));
+}
+
 TEST_F(Epigraph, BadPromptFiles) {
   for (const auto &[line, message] : std::vector<std::pair<std::string, std::string>>{
            {"{", "not a JSON object"},
@@ -163,12 +170,12 @@ TEST_F(Epigraph, BadPromptFiles) {
 TEST_F(Epigraph, HandsOverToTheCompiler) {
   // A stand-in beside a copy of the program: it must get the arguments as they are.
   std::filesystem::copy_file(EPIGRAPH_TOOL, folder.path() / "epigraph");
-  const Outcome missing = run("--version; PATH=/nonexistent ./epigraph compile model");
+  const Outcome missing = run("--version >/dev/null; PATH=/nonexistent ./epigraph compile model");
   EXPECT_EQ(missing.exitCode, 3);
   const std::filesystem::path compiler =
       folder.write("epigraph-compile", "#!/bin/sh\necho \"$#:$1:$2:$3\"\nexit 4\n");
   std::filesystem::permissions(compiler, std::filesystem::perms::owner_all);
-  const Outcome outcome = run("--version; ./epigraph compile 'a b' --ep -1 >output");
+  const Outcome outcome = run("--version >/dev/null; ./epigraph compile 'a b' --ep -1 >output");
   EXPECT_EQ(outcome.exitCode, 4);
   EXPECT_EQ(outcome.output, "3:a b:--ep:-1\n");
 }

@@ -38,7 +38,10 @@ Environment:
 
 Results go to standard output; messages, and progress on a terminal, to standard error.)";
 
-int finish(const absl::Status &status) {
+int finish(absl::Status status) {
+  // A full disk behind a redirection is noticed only here.
+  if (status.ok() && (std::fflush(stdout) != 0 || std::ferror(stdout)))
+    status = absl::ResourceExhaustedError("cannot write all of standard output; is the disk full?");
   if (!status.ok())
     std::fprintf(stderr, "epigraph: error: %s\n", std::string(status.message()).c_str());
   return static_cast<int>(epigraph::exitCodeOf(status));
