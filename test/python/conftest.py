@@ -52,6 +52,7 @@ class ArtifactStore:
         with locked(self.folder / f"{name}.lock"):
             if not (made / "done").exists():
                 shutil.rmtree(made, ignore_errors=True)
+                made.mkdir()
                 flags = [part for key, value in options.items()
                          for part in (f"--{key.replace('_', '-')}", str(value))]
                 run_tool("epigraph", "compile", model, "-o", made / "model.epi", *flags,

@@ -68,7 +68,7 @@ def test_random_model(artifacts, random_model_golden):
 
 
 PHASES = ["import", "canonicalize", "fuse", "quantize", "sparsify", "partition", "schedule",
-          "plan-memory"]
+          "plan-memory", "codegen"]
 
 
 @pytest.mark.parametrize("ranks,attention", [(1, "replicated"), (4, "replicated"), (4, "data")])
