@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "runtime/device/SpinWait.h"
 
@@ -31,8 +32,12 @@ constexpr int kMaxThreads = 1024; // keeps chunks of a job within 16 bits
 ThreadPool::ThreadPool(int threads, bool spin) : spin(spin) {
   const int count = std::clamp(threads, 1, kMaxThreads) - 1;
   workers.reserve(static_cast<size_t>(count));
-  for (int i = 0; i < count; ++i)
-    workers.emplace_back([this] { work(); });
+  try {
+    for (int i = 0; i < count; ++i)
+      workers.emplace_back([this] { work(); });
+  } catch (const std::system_error &) {
+    // No more threads to be had: those there are do the work, later.
+  }
 }
 
 ThreadPool::~ThreadPool() {

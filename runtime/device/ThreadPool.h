@@ -20,8 +20,8 @@ public:
   /// Computes tiles [begin, end) of the launch described by `context`.
   using Body = void (*)(const void *context, int64_t begin, int64_t end);
 
-  /// `threads` >= 1, the caller of `run` included. Workers that do not `spin` park at once: right
-  /// where there are more threads than cores.
+  /// `threads` >= 1, the caller of `run` included; fewer where the system gives no more. Workers
+  /// that do not `spin` park at once: right where there are more threads than cores.
   ThreadPool(int threads, bool spin);
   ~ThreadPool();
   ThreadPool(const ThreadPool &) = delete;

@@ -34,8 +34,18 @@ ModelInfo modelInfo(const Artifact &artifact) {
   return info;
 }
 
+absl::StatusOr<std::unique_ptr<Driver>> createDriver(const std::string &target, MemoryPool &pool,
+                                                     int threads, bool spin) {
+  if (target == "cpu" || absl::StartsWith(target, "cpu:"))
+    return std::make_unique<CpuDriver>(pool, threads, spin);
+  return absl::UnimplementedError(absl::StrCat("this runtime has no driver for target '", target,
+                                               "'; compile the model again with --target cpu"));
+}
+
+} // namespace
+
 /// How the processors are divided among the ranks.
-struct Threads {
+struct PlanExecutor::Threads {
   Threads(int wanted, int ranks)
       : processors(availableProcessors()), total(std::max(wanted > 0 ? wanted : processors, ranks)),
         ranks(ranks) {}
@@ -51,16 +61,6 @@ struct Threads {
   int total;
   int ranks;
 };
-
-absl::StatusOr<std::unique_ptr<Driver>> createDriver(const std::string &target, MemoryPool &pool,
-                                                     int threads, bool spin) {
-  if (target == "cpu" || absl::StartsWith(target, "cpu:"))
-    return std::make_unique<CpuDriver>(pool, threads, spin);
-  return absl::UnimplementedError(absl::StrCat("this runtime has no driver for target '", target,
-                                               "'; compile the model again with --target cpu"));
-}
-
-} // namespace
 
 /// Everything that rank threads use. When a rank is stuck it is left alone, with its threads.
 struct PlanExecutor::State {
@@ -78,7 +78,7 @@ struct PlanExecutor::State {
   std::unique_ptr<Driver> sharedDriver; ///< of no rank: holds the shared weights
   Weights sharedWeights;
   std::vector<std::unique_ptr<RankState>> ranks;
-  std::optional<RankThreads> threads; ///< last: joined before anything else goes
+  std::unique_ptr<RankThreads> threads; ///< last: joined before anything else goes
 };
 
 PlanExecutor::PlanExecutor(std::unique_ptr<State> state) : state(std::move(state)) {}
@@ -112,22 +112,28 @@ PlanExecutor::create(const Artifact &artifact, const PlanExecutorOptions &option
   EPIGRAPH_ASSIGN_OR_RETURN(info.pages, choosePages(need, poolBytes, options.pages));
 
   auto state = std::make_unique<State>(info, need, poolBytes, options.deadline, threads);
-  const auto newDriver = [&](int count) {
-    return createDriver(manifest.target.name, state->pool, count, threads.spin());
-  };
-  EPIGRAPH_ASSIGN_OR_RETURN(state->sharedDriver, newDriver(1));
-  EPIGRAPH_ASSIGN_OR_RETURN(state->sharedWeights,
-                            Weights::load(artifact, {}, *state->sharedDriver));
-  for (int rank = 0; rank < info.ranks; ++rank) {
-    EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<Driver> driver, newDriver(threads.of(rank)));
-    EPIGRAPH_ASSIGN_OR_RETURN(state->ranks.emplace_back(),
-                              RankState::create(artifact, info, std::move(driver),
-                                                state->sharedWeights, state->group, rank));
-  }
-  state->threads.emplace(info.ranks, [ranks = &state->ranks](int rank) {
-    (*ranks)[static_cast<size_t>(rank)]->runStep();
-  });
+  EPIGRAPH_RETURN_IF_ERROR(load(artifact, threads, *state));
   return std::unique_ptr<PlanExecutor>(new PlanExecutor(std::move(state)));
+}
+
+/// Allocates and loads all that `state` lacks.
+absl::Status PlanExecutor::load(const Artifact &artifact, const Threads &threads, State &state) {
+  const auto newDriver = [&](int count) {
+    return createDriver(artifact.manifest().target.name, state.pool, count, threads.spin());
+  };
+  EPIGRAPH_ASSIGN_OR_RETURN(state.sharedDriver, newDriver(1));
+  EPIGRAPH_ASSIGN_OR_RETURN(state.sharedWeights, Weights::load(artifact, {}, *state.sharedDriver));
+  for (int rank = 0; rank < state.info.ranks; ++rank) {
+    EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<Driver> driver, newDriver(threads.of(rank)));
+    EPIGRAPH_ASSIGN_OR_RETURN(state.ranks.emplace_back(),
+                              RankState::create(artifact, state.info, std::move(driver),
+                                                state.sharedWeights, state.group, rank));
+  }
+  EPIGRAPH_ASSIGN_OR_RETURN(state.threads,
+                            RankThreads::start(state.info.ranks, [ranks = &state.ranks](int rank) {
+                              (*ranks)[static_cast<size_t>(rank)]->runStep();
+                            }));
+  return absl::OkStatus();
 }
 
 const ModelInfo &PlanExecutor::info() const { return state->info; }

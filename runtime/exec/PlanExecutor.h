@@ -51,8 +51,10 @@ public:
 
 private:
   struct State;
+  struct Threads;
   explicit PlanExecutor(std::unique_ptr<State> state);
 
+  static absl::Status load(const Artifact &artifact, const Threads &threads, State &state);
   absl::Status check(std::string_view function, absl::Span<const StepBatch> batches,
                      bool wantHidden);
   absl::Status run();

@@ -2,6 +2,9 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
 
 namespace epigraph {
 
@@ -16,13 +19,24 @@ struct RankThreads::Shared {
   int running = 0;
 };
 
-RankThreads::RankThreads(int ranks, std::function<void(int)> body)
-    : shared(std::make_unique<Shared>()) {
+RankThreads::RankThreads(std::unique_ptr<Shared> shared) : shared(std::move(shared)) {}
+
+absl::StatusOr<std::unique_ptr<RankThreads>> RankThreads::start(int ranks,
+                                                                std::function<void(int)> body) {
+  auto shared = std::make_unique<Shared>();
   shared->body = std::move(body);
   shared->back.assign(static_cast<size_t>(ranks), true);
-  threads.reserve(static_cast<size_t>(ranks));
-  for (int rank = 0; rank < ranks; ++rank)
-    threads.emplace_back([shared = shared.get(), rank] { work(*shared, rank); });
+  std::unique_ptr<RankThreads> started(new RankThreads(std::move(shared)));
+  try {
+    for (int rank = 0; rank < ranks; ++rank)
+      started->threads.emplace_back(
+          [shared = started->shared.get(), rank] { work(*shared, rank); });
+  } catch (const std::system_error &error) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("cannot start a thread for rank ", started->threads.size(), " of ", ranks,
+                     ": ", error.what(), "; raise the limit on threads (ulimit -u)"));
+  }
+  return started;
 }
 
 RankThreads::~RankThreads() {

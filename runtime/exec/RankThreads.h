@@ -9,12 +9,16 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 namespace epigraph {
 
 class RankThreads {
 public:
-  /// `body(rank)` is what `run` runs on each thread.
-  RankThreads(int ranks, std::function<void(int)> body);
+  /// Starts the threads; `body(rank)` is what `run` runs on each.
+  /// Errors: ResourceExhausted when the system gives no more threads.
+  static absl::StatusOr<std::unique_ptr<RankThreads>> start(int ranks,
+                                                            std::function<void(int)> body);
 
   /// Joins the threads, unless some are stuck: those are left alone, and what they use must not be
   /// destroyed.
@@ -31,6 +35,7 @@ public:
 
 private:
   struct Shared;
+  explicit RankThreads(std::unique_ptr<Shared> shared);
   static void work(Shared &shared, int rank);
 
   /// Outlives this object when threads are stuck.
