@@ -12,7 +12,7 @@ import time
 import pytest
 from safetensors.numpy import load_file
 
-from tools import BIN, MODEL, relative_error, run_json, run_tool
+from tools import BIN, BUILD, MODEL, relative_error, run_json, run_tool
 
 USAGE, INTERRUPTED = 2, 130
 PROMPT = "def fibonacci(n):\n"
@@ -207,7 +207,8 @@ def test_running_loads_no_llvm(bf16_artifact):
         "assert 'epigraph._compiler' not in sys.modules\n"
         "assert 'libLLVM' not in open('/proc/self/maps').read()\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run([sys.executable, "-c", script], check=True,
+                   env={**os.environ, "PYTHONPATH": str(BUILD / "python")})
 
 
 def test_the_runtime_is_small(tmp_path):

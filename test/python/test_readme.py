@@ -1,5 +1,6 @@
 """Everything that the README tells a reader to run, run as it stands there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def test_python(clone):
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
     script = block + "\nassert logits.shape == (session.vocab,)\n"
     result = subprocess.run([sys.executable, "-c", script], cwd=clone, capture_output=True,
-                            text=True)
+                            text=True, env={**os.environ, "PYTHONPATH": str(BUILD / "python")})
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()
 
