@@ -1,0 +1,106 @@
+#include "compiler/driver/PlanTables.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "codegen/cpu/KernelLibrary.h"
+#include "compiler/driver/WeightLayout.h"
+
+using namespace mlir;
+
+namespace epigraph {
+
+static plan::DType planDType(DType dtype) {
+  switch (dtype) {
+  case DType::BF16:
+    return plan::DType::BF16;
+  case DType::I32:
+    return plan::DType::I32;
+  default:
+    return plan::DType::F32;
+  }
+}
+
+plan::DType planDType(Type elementType) { return planDType(dtypeOf(elementType)); }
+
+plan::Rows planRows(RowExtent extent) {
+  plan::RowKind kind = plan::RowKind::Static;
+  switch (extent.kind) {
+  case RowExtent::Kind::Static:
+    break;
+  case RowExtent::Kind::Tokens:
+    kind = plan::RowKind::Tokens;
+    break;
+  case RowExtent::Kind::Outputs:
+    kind = plan::RowKind::Outputs;
+    break;
+  case RowExtent::Kind::LocalTokens:
+    kind = plan::RowKind::LocalTokens;
+    break;
+  case RowExtent::Kind::Received:
+    kind = plan::RowKind::Received;
+    break;
+  }
+  return plan::Rows(kind, static_cast<uint16_t>(extent.exchange),
+                    static_cast<uint32_t>(extent.factor));
+}
+
+PlanTables::PlanTables(ModuleOp module) {
+  addWeights(module);
+  addKernels(module);
+}
+
+void PlanTables::addWeights(ModuleOp module) {
+  for (const StoredWeight &stored : collectStoredWeights(module)) {
+    auto weight = std::make_unique<plan::WeightT>();
+    weight->name = stored.name;
+    weight->dtype = planDType(stored.dtype);
+    weight->shape = stored.stored;
+    weight->shared = stored.shared;
+    weights_.try_emplace(stored.name, plan_.weights.size());
+    plan_.weights.push_back(std::move(weight));
+  }
+}
+
+/// Kernels that share their code have a symbol in the library each all the same.
+void PlanTables::addKernels(ModuleOp module) {
+  for (auto op : module.getOps<exec::KernelOp>()) {
+    auto kernel = std::make_unique<plan::KernelT>();
+    kernel->symbol = cpu::kernelSymbol(op.getSymName());
+    kernels_.try_emplace(op.getSymName(), plan_.kernels.size());
+    plan_.kernels.push_back(std::move(kernel));
+  }
+}
+
+FailureOr<uint32_t> PlanTables::cache(epi::KvCacheOp op) {
+  auto [entry, isNew] = caches_.try_emplace(op.getName(), plan_.caches.size());
+  auto cache = std::make_unique<plan::CacheT>();
+  cache->name = op.getName().str();
+  llvm::TypeSwitch<Type>(op.getType()).Case<epi::KvCacheType, epi::MlaCacheType>([&](auto type) {
+    cache->dtype = planDType(type.getElementType());
+    cache->entry_elements = static_cast<uint32_t>(type.getEntryElements());
+  });
+  if (!isNew) {
+    const plan::CacheT &known = *plan_.caches[entry->second];
+    if (known.dtype != cache->dtype || known.entry_elements != cache->entry_elements)
+      return op.emitError("cache \"")
+             << op.getName() << "\" has another type elsewhere; two functions that share a cache "
+             << "must agree on it";
+    return entry->second;
+  }
+  cacheBytesPerToken_ += elementBytes(cache->dtype) * cache->entry_elements;
+  plan_.caches.push_back(std::move(cache));
+  return entry->second;
+}
+
+uint32_t PlanTables::placement(ep::PlacementAttr placement) {
+  auto [entry, isNew] = placements_.try_emplace(placement, plan_.placements.size());
+  if (isNew) {
+    auto table = std::make_unique<plan::PlacementT>();
+    for (int64_t expert = 0; expert < placement.getExperts(); ++expert)
+      table->owner.push_back(static_cast<uint16_t>(placement.getOwner(expert)));
+    plan_.placements.push_back(std::move(table));
+  }
+  return entry->second;
+}
+
+} // namespace epigraph
