@@ -1,9 +1,11 @@
-// Causal attention over a paged cache: grouped-query attention and absorbed multi-head latent attention.
+// Causal attention over a paged cache: grouped-query attention and absorbed multi-head latent
+// attention.
 //
-// A tile is one token and a group of heads that read the same keys: each key is loaded once for the group. Pages
-// are visited in order with a running maximum and sum (online softmax; Milakov and Gimelshein, 2018), so memory
-// does not grow with the context, and a token's result depends on its own sequence alone. Absorbed latent attention
-// is the case of one key head, whose key is the whole entry and whose value is the entry's first part.
+// A tile is one token and a group of heads that read the same keys: each key is loaded once for the
+// group. Pages are visited in order with a running maximum and sum (online softmax; Milakov and
+// Gimelshein, 2018), so memory does not grow with the context, and a token's result depends on its
+// own sequence alone. Absorbed latent attention is the case of one key head, whose key is the whole
+// entry and whose value is the entry's first part.
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/PagedCache.h"
 
@@ -18,13 +20,13 @@ constexpr int64_t kFloatBytes = sizeof(float);
 
 /// What the two forms have in common. Sizes in elements.
 struct Shape {
-  int64_t heads;        ///< query heads
-  int64_t headsOfKey;   ///< query heads that share one key
-  int64_t key, value;   ///< elements of a key and of a value
-  int64_t keyStride;    ///< from one key head to the next, in an entry
-  int64_t valueOffset;  ///< of the first value, in an entry
-  int64_t valueStride;  ///< from one value head to the next
-  int64_t entry;        ///< elements of an entry
+  int64_t heads;       ///< query heads
+  int64_t headsOfKey;  ///< query heads that share one key
+  int64_t key, value;  ///< elements of a key and of a value
+  int64_t keyStride;   ///< from one key head to the next, in an entry
+  int64_t valueOffset; ///< of the first value, in an entry
+  int64_t valueStride; ///< from one value head to the next
+  int64_t entry;       ///< elements of an entry
   Type cacheType, resultType;
   double scale;
 };
@@ -48,8 +50,8 @@ public:
 
   int64_t heads() const { return size; }
 
-  /// Makes the queries of the group: `count` elements at `offset` of each come from `address`, whose heads are
-  /// `stride` elements apart.
+  /// Makes the queries of the group: `count` elements at `offset` of each come from `address`,
+  /// whose heads are `stride` elements apart.
   void loadQueries(Value address, Type type, int64_t stride, int64_t offset, int64_t count) {
     e.forLoop(e.constant(0), e.constant(size), 1, [&](Value head) {
       Value from = e.element(address, head, stride * byteSize(type));
@@ -61,8 +63,9 @@ public:
     });
   }
 
-  /// Attends to positions [0, length) of the sequence whose page table is at `table`; the group's keys are of
-  /// head `keyHead`. Writes the result of the group's first head to `result`, the others behind it.
+  /// Attends to positions [0, length) of the sequence whose page table is at `table`; the group's
+  /// keys are of head `keyHead`. Writes the result of the group's first head to `result`, the
+  /// others behind it.
   void attend(const PagedCache &cache, Value table, Value length, Value keyHead, Value result) {
     const int64_t bytes = byteSize(shape.cacheType);
     clearSums();
@@ -71,8 +74,8 @@ public:
     state.append(size, e.number(0.0, 0));
     state = e.forLoop(e.constant(0), pages, 1, state, [&](Value page, Values carried) {
       Value entries = cache.page(e, table, page);
-      Value count = e.minimum(e.subtract(length, e.multiply(page, kPageTokens)),
-                              e.constant(kPageTokens));
+      Value count =
+          e.minimum(e.subtract(length, e.multiply(page, kPageTokens)), e.constant(kPageTokens));
       scorePage(e.element(entries, keyHead, shape.keyStride * bytes), cache.entryBytes, count);
       Values rescale;
       for (int64_t head = 0; head < size; ++head)
@@ -103,8 +106,8 @@ private:
       Value key = e.element(keys, token, entryBytes);
       Values dots(size, e.number(0.0, e.width()));
       dots = e.forColumns(shape.key, dots, [&](Value column, int64_t width, Values carried) {
-        Value k = e.loadFloats(e.element(key, column, byteSize(shape.cacheType)), shape.cacheType,
-                               width);
+        Value k =
+            e.loadFloats(e.element(key, column, byteSize(shape.cacheType)), shape.cacheType, width);
         k = e.padWithZeros(k, e.width());
         for (int64_t head = 0; head < size; ++head) {
           Value q = e.loadFloats(e.element(queryOf(head), column, kFloatBytes), f32(), width);
@@ -118,8 +121,9 @@ private:
     });
   }
 
-  /// Turns the page's scores of `head` into weights relative to the new maximum. Updates the running maximum and
-  /// sum, and returns the factor that what was summed before must be multiplied by.
+  /// Turns the page's scores of `head` into weights relative to the new maximum. Updates the
+  /// running maximum and sum, and returns the factor that what was summed before must be multiplied
+  /// by.
   Value weighPage(int64_t head, Value count, Value &maximum, Value &sum) {
     const int64_t width = e.width();
     Value none = e.number(-std::numeric_limits<double>::infinity(), width);
@@ -154,8 +158,8 @@ private:
         totals.push_back(e.multiplyFloats(sum, e.broadcast(rescale[head], width)));
       }
       totals = e.forLoop(e.constant(0), count, 1, totals, [&](Value token, Values carried) {
-        Value at = e.element(e.element(values, token, entryBytes), column,
-                             byteSize(shape.cacheType));
+        Value at =
+            e.element(e.element(values, token, entryBytes), column, byteSize(shape.cacheType));
         Value v = e.loadFloats(at, shape.cacheType, width);
         for (int64_t head = 0; head < size; ++head) {
           Value weight = e.loadFloat(e.element(weightsOf(head), token, kFloatBytes), f32());
@@ -247,11 +251,16 @@ BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
     return failure();
   auto type = cast<epi::KvCacheType>(cache->getType());
   const int64_t heads = q->shape[0];
-  const Shape shape{heads, heads / type.getHeads(), type.getKey(), type.getValue(),
+  const Shape shape{heads,
+                    heads / type.getHeads(),
+                    type.getKey(),
+                    type.getValue(),
                     /*keyStride=*/type.getKey(),
                     /*valueOffset=*/type.getHeads() * type.getKey(),
-                    /*valueStride=*/type.getValue(), type.getEntryElements(),
-                    type.getElementType(), elementOf(op.getResult()),
+                    /*valueStride=*/type.getValue(),
+                    type.getEntryElements(),
+                    type.getElementType(),
+                    elementOf(op.getResult()),
                     op.getScale().convertToDouble()};
   return emitAttention(frame, shape, {{*q, 0}}, *cache, *result);
 }
@@ -259,7 +268,8 @@ BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
 BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op) {
   if (op.getUp())
     return op.emitError("CPU kernel @")
-           << frame.kernel.getSymName() << " is mla_attention in its expanded form (with 'up'), which "
+           << frame.kernel.getSymName()
+           << " is mla_attention in its expanded form (with 'up'), which "
            << "would expand the whole cache for each token; run --epi-absorb-mla";
   FailureOr<TensorView> q = queryView(frame, op, op.getQ(), "q");
   FailureOr<TensorView> rope = queryView(frame, op, op.getQRope(), "q_rope");
@@ -269,9 +279,16 @@ BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op) {
     return failure();
   auto type = cast<epi::MlaCacheType>(cache->getType());
   const int64_t heads = q->shape[0];
-  const Shape shape{heads, /*headsOfKey=*/heads, type.getEntryElements(), type.getLatent(),
-                    /*keyStride=*/0, /*valueOffset=*/0, /*valueStride=*/0,
-                    type.getEntryElements(), type.getElementType(), elementOf(op.getResult()),
+  const Shape shape{heads,
+                    /*headsOfKey=*/heads,
+                    type.getEntryElements(),
+                    type.getLatent(),
+                    /*keyStride=*/0,
+                    /*valueOffset=*/0,
+                    /*valueStride=*/0,
+                    type.getEntryElements(),
+                    type.getElementType(),
+                    elementOf(op.getResult()),
                     op.getScale().convertToDouble()};
   return emitAttention(frame, shape, {{*q, 0}, {*rope, type.getLatent()}}, *cache, *result);
 }

@@ -8,8 +8,8 @@ namespace {
 
 constexpr int64_t kTileRows = 8;
 
-/// result[row] = source[indices[row]], with `source` an array of contiguous rows of `rowBytes` bytes that are
-/// `strideBytes` apart.
+/// result[row] = source[indices[row]], with `source` an array of contiguous rows of `rowBytes`
+/// bytes that are `strideBytes` apart.
 Tiling gatherRows(KernelFrame &frame, Value source, int64_t strideBytes, int64_t rowBytes,
                   Value indices, unsigned result) {
   KernelEmitter &e = frame.e;

@@ -1,5 +1,5 @@
-// Float32 arithmetic and the conversions from and to bf16. bf16 lives in memory as i16 and is handled
-// by integer operations or explicit instructions, so that no path ends in a library call.
+// Float32 arithmetic and the conversions from and to bf16. bf16 lives in memory as i16 and is
+// handled by integer operations or explicit instructions, so that no path ends in a library call.
 #include "codegen/cpu/KernelEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -31,8 +31,7 @@ Type KernelEmitter::intTypeLike(Value like, unsigned bits) {
 Value KernelEmitter::intConstant(Type type, int64_t value) {
   Attribute attr;
   if (auto vector = dyn_cast<VectorType>(type))
-    attr = DenseElementsAttr::get(vector,
-                                  builder.getIntegerAttr(vector.getElementType(), value));
+    attr = DenseElementsAttr::get(vector, builder.getIntegerAttr(vector.getElementType(), value));
   else
     attr = builder.getIntegerAttr(type, value);
   return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(attr));
@@ -57,16 +56,16 @@ Value KernelEmitter::floatsOfBf16(Value bits) {
 Value KernelEmitter::bf16Bits(Value floats) {
   Type narrow = intTypeLike(floats, 16);
   if (auto vector = dyn_cast<VectorType>(floats.getType());
-      cpuTarget.hasBf16Dot && vector && (vector.getNumElements() == 16 || vector.getNumElements() == 8)) {
+      cpuTarget.hasBf16Dot && vector &&
+      (vector.getNumElements() == 16 || vector.getNumElements() == 8)) {
     auto bf16 = VectorType::get(vector.getShape(), builder.getBF16Type());
     return bitcast(x86vector::CvtPackedF32ToBF16Op::create(builder, loc, bf16, floats), narrow);
   }
   // Adding half of the last place kept, less one unless that place is odd, rounds to nearest even.
   Type wide = intTypeLike(floats, 32);
   Value bits = bitcast(floats, wide), sixteen = intConstant(wide, 16);
-  Value odd = arith::AndIOp::create(builder, loc,
-                                    arith::ShRUIOp::create(builder, loc, bits, sixteen),
-                                    intConstant(wide, 1));
+  Value odd = arith::AndIOp::create(
+      builder, loc, arith::ShRUIOp::create(builder, loc, bits, sixteen), intConstant(wide, 1));
   Value rounded = arith::AddIOp::create(
       builder, loc, arith::AddIOp::create(builder, loc, bits, intConstant(wide, 0x7fff)), odd);
   // The addition would carry a NaN into infinity or zero.
@@ -176,8 +175,8 @@ Value KernelEmitter::maximumFloats(Value a, Value b) { return select(isGreater(a
 Value KernelEmitter::minimumFloats(Value a, Value b) { return select(isGreater(b, a), a, b); }
 
 // Cephes' expf: e^a = 2^n * e^r with n = round(a / ln 2), ln 2 in two parts, and a polynomial of
-// degree 6 on |r| <= ln 2 / 2. n is rounded by adding 1.5 * 2^23, whose low mantissa bits are then n;
-// shifted into the exponent they scale the polynomial.
+// degree 6 on |r| <= ln 2 / 2. n is rounded by adding 1.5 * 2^23, whose low mantissa bits are then
+// n; shifted into the exponent they scale the polynomial.
 Value KernelEmitter::exponential(Value a) {
   auto type = dyn_cast<VectorType>(a.getType());
   const int64_t width = type ? type.getNumElements() : 0;

@@ -1,5 +1,5 @@
-// Picks the builder of a kernel: the one operation of the body that is neither a view nor computed row by
-// row, or the row builder if there is none.
+// Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
+// row by row, or the row builder if there is none.
 #include "codegen/cpu/KernelBuilders.h"
 
 #include "llvm/ADT/TypeSwitch.h"

@@ -1,8 +1,9 @@
-// The builders of CPU kernels, one for each kind of anchor operation. Each emits the whole body of the
-// kernel's function and says how its launches divide into tiles; what it cannot compile is a diagnostic.
+// The builders of CPU kernels, one for each kind of anchor operation. Each emits the whole body of
+// the kernel's function and says how its launches divide into tiles; what it cannot compile is a
+// diagnostic.
 //
-// All of them keep one rule: the value of a row depends on that row alone (and, in attention, on its own
-// sequence), never on the tile or on the other rows of the batch.
+// All of them keep one rule: the value of a row depends on that row alone (and, in attention, on
+// its own sequence), never on the tile or on the other rows of the batch.
 #ifndef EPIGRAPH_CODEGEN_CPU_KERNELBUILDERS_H
 #define EPIGRAPH_CODEGEN_CPU_KERNELBUILDERS_H
 

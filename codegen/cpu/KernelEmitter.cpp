@@ -1,11 +1,10 @@
-// Integers, memory and control flow of the emitter: arith, llvm pointers (no memref descriptors) and
-// scf loops over i64. Floats are in FloatEmission.cpp.
+// Integers, memory and control flow of the emitter: arith, llvm pointers (no memref descriptors)
+// and scf loops over i64. Floats are in FloatEmission.cpp.
 #include "codegen/cpu/KernelEmitter.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 
@@ -57,10 +56,6 @@ Value KernelEmitter::minimum(Value a, Value b) {
 
 Value KernelEmitter::isLess(Value a, Value b) {
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
-}
-
-Value KernelEmitter::isEqual(Value a, Value b) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, b);
 }
 
 Value KernelEmitter::select(Value condition, Value ifTrue, Value ifFalse) {
@@ -173,8 +168,7 @@ Values KernelEmitter::forColumns(int64_t count, Values initial,
   if (full == width())
     carried = body(constant(0), width(), carried);
   else if (full > 0 && initial.empty())
-    forLoop(constant(0), constant(full), width(),
-            [&](Value column) { body(column, width(), {}); });
+    forLoop(constant(0), constant(full), width(), [&](Value column) { body(column, width(), {}); });
   else if (full > 0)
     carried = forLoop(constant(0), constant(full), width(), carried,
                       [&](Value column, Values values) { return body(column, width(), values); });

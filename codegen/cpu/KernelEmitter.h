@@ -2,8 +2,8 @@
 // of one dimension, loops. Everything maps one to one onto instructions; nothing here knows what a
 // kernel computes. Dialect headers stay in the .cpp files, so that kernel builders compile fast.
 //
-// Floating-point is exact in its order: nothing is reassociated and only `fma` contracts, so a value
-// does not depend on the width or the tile that computed it.
+// Floating-point is exact in its order: nothing is reassociated and only `fma` contracts, so a
+// value does not depend on the width or the tile that computed it.
 #ifndef EPIGRAPH_CODEGEN_CPU_KERNELEMITTER_H
 #define EPIGRAPH_CODEGEN_CPU_KERNELEMITTER_H
 
@@ -46,7 +46,6 @@ public:
   Value remainder(Value a, int64_t b);
   Value minimum(Value a, Value b);
   Value isLess(Value a, Value b);
-  Value isEqual(Value a, Value b);
   Value select(Value condition, Value ifTrue, Value ifFalse);
 
   // --- Memory -----------------------------------------------------------------------------------
@@ -89,7 +88,8 @@ public:
   /// a * b + c, rounded once.
   Value fma(Value a, Value b, Value c);
   Value squareRoot(Value a);
-  /// The larger of both; `b` where one is NaN. A NaN is a number like any other here, never undefined.
+  /// The larger of both; `b` where one is NaN. A NaN is a number like any other here, never
+  /// undefined.
   Value maximumFloats(Value a, Value b);
   Value minimumFloats(Value a, Value b);
   /// i1 (or a vector of it): a > b.
@@ -119,7 +119,8 @@ public:
   Value minimumOfI32(Value vector);
 
   // --- Dot products of bf16 pairs ---------------------------------------------------------------
-  /// Two neighbouring bf16 as one i32 (low half first). `count` 1 reads one and takes 0 as the second.
+  /// Two neighbouring bf16 as one i32 (low half first). `count` 1 reads one and takes 0 as the
+  /// second.
   Value loadPair(Value pointer, int64_t count = 2);
   /// A vector of pairs, as i32.
   Value loadPairs(Value pointer, int64_t width);

@@ -1,4 +1,5 @@
-// The argument array of a launch holds the launch's operands but for the step, then its tensor results.
+// The argument array of a launch holds the launch's operands but for the step, then its tensor
+// results.
 #include "codegen/cpu/KernelFrame.h"
 
 #include "runtime/artifact/KernelAbi.h"
@@ -12,9 +13,7 @@ KernelFrame::KernelFrame(exec::KernelOp kernel, OpBuilder &builder, const CpuTar
     : e(builder, kernel.getLoc(), target), kernel(kernel), step(parameters[1]),
       rowCount(parameters[2]), firstTile(parameters[3]), lastTile(parameters[4]) {
   int64_t slot = 0;
-  auto next = [&] {
-    return e.loadPointer(e.advance(parameters[0], sizeof(void *) * slot++));
-  };
+  auto next = [&] { return e.loadPointer(e.advance(parameters[0], sizeof(void *) * slot++)); };
   for (Type type : kernel.getArgumentTypes())
     inputs.push_back(isa<epi::StepType>(type) ? Value() : next());
   for (Type type : kernel.getResultTypes())
@@ -38,11 +37,12 @@ Value KernelFrame::resultRow(unsigned index, Value row) {
 FailureOr<TensorView> KernelFrame::view(Operation *op, Value operand, StringRef name) {
   if (std::optional<TensorView> view = resolveView(operand))
     return *view;
-  InFlightDiagnostic diagnostic = op->emitError("CPU kernel @")
-                                  << kernel.getSymName() << " cannot read '" << name
-                                  << "' in place: it must be an argument, or a split or reshape of one "
-                                     "that keeps its elements where they are; outline the operation "
-                                     "that computes it as a kernel of its own";
+  InFlightDiagnostic diagnostic =
+      op->emitError("CPU kernel @")
+      << kernel.getSymName() << " cannot read '" << name
+      << "' in place: it must be an argument, or a split or reshape of one "
+         "that keeps its elements where they are; outline the operation "
+         "that computes it as a kernel of its own";
   if (Operation *producer = operand.getDefiningOp())
     diagnostic.attachNote(producer->getLoc()) << "computed here";
   return diagnostic;
@@ -62,7 +62,8 @@ FailureOr<unsigned> KernelFrame::yieldedAs(Operation *op, Value value) {
   }
   if (!found)
     return op->emitError("CPU kernel @")
-           << kernel.getSymName() << " must yield this operation's results as they are; outline what "
+           << kernel.getSymName()
+           << " must yield this operation's results as they are; outline what "
            << "follows it as a kernel of its own";
   return *found;
 }
@@ -84,8 +85,7 @@ Value KernelFrame::pageTableOf(Value token) {
 
 void KernelFrame::forTiles(Tiling tiling, llvm::function_ref<void(Value, Value, Value)> body) {
   if (tiling.rows == 0) {
-    e.forLoop(firstTile, lastTile, 1,
-              [&](Value tile) { body(e.constant(0), rowCount, tile); });
+    e.forLoop(firstTile, lastTile, 1, [&](Value tile) { body(e.constant(0), rowCount, tile); });
     return;
   }
   Value blocks = e.divide(e.add(rowCount, tiling.rows - 1), tiling.rows);

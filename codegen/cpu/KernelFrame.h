@@ -1,5 +1,5 @@
-// One kernel under construction: its function, its arguments as addresses, and the loop over the tiles
-// that a call is asked for.
+// One kernel under construction: its function, its arguments as addresses, and the loop over the
+// tiles that a call is asked for.
 #ifndef EPIGRAPH_CODEGEN_CPU_KERNELFRAME_H
 #define EPIGRAPH_CODEGEN_CPU_KERNELFRAME_H
 
@@ -37,7 +37,8 @@ public:
 
   /// The view of an operand, or a diagnostic that it is not one.
   mlir::FailureOr<TensorView> view(mlir::Operation *op, Value operand, llvm::StringRef name);
-  /// The position among the yielded values of `value`; a diagnostic if it is not yielded exactly once.
+  /// The position among the yielded values of `value`; a diagnostic if it is not yielded exactly
+  /// once.
   mlir::FailureOr<unsigned> yieldedAs(mlir::Operation *op, Value value);
 
   // Fields of KernelStep.
@@ -48,7 +49,8 @@ public:
   Value pageTableOf(Value token);
 
   /// Emits a loop over the tiles that the call is asked for. Consecutive tiles share a column: the
-  /// column's weights stay in cache while row blocks pass. With `tiling.rows` 0, the block is all rows.
+  /// column's weights stay in cache while row blocks pass. With `tiling.rows` 0, the block is all
+  /// rows.
   void forTiles(Tiling tiling,
                 llvm::function_ref<void(Value firstRow, Value lastRow, Value column)> body);
 

@@ -1,5 +1,6 @@
-// Emits one function for each kernel, into two modules in turn, which are compiled side by side, and links
-// them. A kernel's module depends on its place alone, so the bytes do not depend on timing.
+// Emits one function for each kernel, into two modules in turn, which are compiled side by side,
+// and links them. A kernel's module depends on its place alone, so the bytes do not depend on
+// timing.
 #include "codegen/cpu/KernelLibrary.h"
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/ObjectEmission.h"
@@ -29,8 +30,8 @@ LogicalResult emitKernel(exec::KernelOp kernel, ModuleOp module, const CpuTarget
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   Type pointer = LLVM::LLVMPointerType::get(context), i64 = builder.getI64Type();
   auto type = builder.getFunctionType({pointer, pointer, i64, i64, i64}, {});
-  auto function = func::FuncOp::create(builder, kernel.getLoc(),
-                                       kernelSymbol(kernel.getSymName()), type);
+  auto function =
+      func::FuncOp::create(builder, kernel.getLoc(), kernelSymbol(kernel.getSymName()), type);
   Block *entry = function.addEntryBlock();
   builder.setInsertionPointToStart(entry);
   KernelFrame frame(kernel, builder, target, entry->getArguments());
@@ -58,7 +59,7 @@ public:
     for (OwningOpRef<ModuleOp> &part : parts)
       if (failed(verify(*part)))
         return part->emitError("the emitted kernels are invalid; this is a mistake in a "
-                                       "kernel builder");
+                               "kernel builder");
     return success();
   }
 
@@ -76,7 +77,7 @@ public:
     for (OwningOpRef<ModuleOp> &part : parts)
       if (failed(lowerKernels(*part)))
         return part->emitError("cannot lower the emitted kernels to LLVM; this is a mistake "
-                                       "in a kernel builder");
+                               "in a kernel builder");
     FailureOr<std::vector<std::string>> objects = compileObjects(parts, target);
     if (failed(objects))
       return failure();
@@ -92,9 +93,9 @@ private:
     if (isNew)
       return success();
     InFlightDiagnostic diagnostic = kernel.emitError("kernels @")
-                                    << kernel.getSymName() << " and @"
-                                    << entry->second.getSymName() << " would both be the symbol "
-                                    << entry->first() << "; rename one";
+                                    << kernel.getSymName() << " and @" << entry->second.getSymName()
+                                    << " would both be the symbol " << entry->first()
+                                    << "; rename one";
     diagnostic.attachNote(entry->second.getLoc()) << "the other one";
     return diagnostic;
   }

@@ -1,4 +1,5 @@
-// The upstream conversions from the emitter's dialects to the LLVM dialect, in the order that they need.
+// The upstream conversions from the emitter's dialects to the LLVM dialect, in the order that they
+// need.
 #include "codegen/cpu/ObjectEmission.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"

@@ -21,8 +21,8 @@ Type elementTypeOf(Type cache) {
       [](auto type) { return type.getElementType(); });
 }
 
-/// Copies row `row` of `view` to `to`, where it is contiguous. Copies heads one by one unless they are
-/// contiguous already.
+/// Copies row `row` of `view` to `to`, where it is contiguous. Copies heads one by one unless they
+/// are contiguous already.
 void copyRow(KernelFrame &frame, const TensorView &view, Value row, Value to) {
   KernelEmitter &e = frame.e;
   const int64_t bytes = byteSize(view.elementType);

@@ -1,9 +1,10 @@
 // Projections: linear, head_linear and grouped_linear over one micro kernel.
 //
-// Weights lie in panels of 32 output columns, contiguous along K in groups of 32 bits (two bf16 or one
-// f32). The micro kernel keeps one float32 accumulator for each (row, column) of a tile of up to 8 rows by
-// 32 columns in registers, walks K once in ascending order, and broadcasts x. All tile heights sum in
-// that order, so the height that a row happens to fall into does not show in its result.
+// Weights lie in panels of 32 output columns, contiguous along K in groups of 32 bits (two bf16 or
+// one f32). The micro kernel keeps one float32 accumulator for each (row, column) of a tile of up
+// to 8 rows by 32 columns in registers, walks K once in ascending order, and broadcasts x. All tile
+// heights sum in that order, so the height that a row happens to fall into does not show in its
+// result.
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/WeightPanel.h"
 
@@ -51,7 +52,8 @@ public:
     return std::clamp(fit / tallest * tallest, tallest, kMaxTileRows);
   }
 
-  /// Rows [first, last) of panel `panel`. `x` and `y` are the addresses of row 0, `weights` that of panel 0.
+  /// Rows [first, last) of panel `panel`. `x` and `y` are the addresses of row 0, `weights` that of
+  /// panel 0.
   void emit(Value first, Value last, Value panel, Value x, Value weights, Value y) {
     Value w = e.element(weights, panel, panelBytes());
     Value column = e.element(y, panel, kPanelColumns * byteSize(yType));
@@ -207,8 +209,8 @@ template <typename Op> FailureOr<Operands> readOperands(KernelFrame &frame, Op o
 template <typename Op> Projection makeProjection(KernelFrame &frame, Op op, const TensorView &x) {
   auto w = cast<RankedTensorType>(op.getW().getType());
   const int64_t depth = w.getShape().back(), outputs = w.getDimSize(w.getRank() - 2);
-  Projection projection(frame.e, x.elementType, w.getElementType(), elementOf(op.getResult()), depth,
-                        outputs);
+  Projection projection(frame.e, x.elementType, w.getElementType(), elementOf(op.getResult()),
+                        depth, outputs);
   projection.xRowBytes = x.rowStride * byteSize(x.elementType);
   auto y = cast<RankedTensorType>(op.getResult().getType());
   projection.yRowBytes = byteSize(y.getElementType());
@@ -270,10 +272,9 @@ BuiltTiling buildGroupedLinear(KernelFrame &frame, epi::GroupedLinearOp op) {
   frame.forTiles(tiling, [&](Value, Value, Value column) {
     Value expert = e.divide(column, panels), panel = e.remainder(column, panels);
     auto sizeOf = [&](Value index) { return e.loadI32(e.element(sizes, index, sizeof(int32_t))); };
-    Value first = e.forLoop(e.constant(0), expert, 1, {e.constant(0)},
-                            [&](Value index, Values sum) -> Values {
-                              return {e.add(sum[0], sizeOf(index))};
-                            })[0];
+    Value first = e.forLoop(
+        e.constant(0), expert, 1, {e.constant(0)},
+        [&](Value index, Values sum) -> Values { return {e.add(sum[0], sizeOf(index))}; })[0];
     projection.emit(first, e.add(first, sizeOf(expert)), panel, x,
                     e.element(operands->weights, expert, panels * projection.panelBytes()),
                     frame.resultAddress(operands->result));

@@ -1,6 +1,6 @@
-// LLVM dialect -> LLVM IR -> optimised machine code. Code is generated for baseline x86-64 plus the target's
-// features, so that what the artifact requires is all that it uses. Loops are never unrolled here: the
-// emitter has chosen the unrolling, and more of it bunches the prefetches.
+// LLVM dialect -> LLVM IR -> optimised machine code. Code is generated for baseline x86-64 plus the
+// target's features, so that what the artifact requires is all that it uses. Loops are never
+// unrolled here: the emitter has chosen the unrolling, and more of it bunches the prefetches.
 #include "codegen/cpu/ObjectEmission.h"
 
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -71,7 +71,7 @@ LogicalResult prepare(ModuleOp part, const CpuTarget &target, Job &job) {
   job.module = translateModuleToLLVMIR(part, job.context, "kernels");
   if (!job.module)
     return part.emitError("cannot translate the emitted kernels to LLVM IR; this is a "
-                                   "mistake in a kernel builder");
+                          "mistake in a kernel builder");
   std::string error;
   job.machine = makeMachine(target, error);
   if (!job.machine)

@@ -13,8 +13,8 @@ namespace epigraph::cpu {
 /// Lowers func, scf, arith, math, vector and x86vector to the LLVM dialect.
 mlir::LogicalResult lowerKernels(mlir::ModuleOp kernels);
 
-/// Compiles lowered kernels, each part on a thread of its own. The i-th result is the ELF object of the
-/// i-th part.
+/// Compiles lowered kernels, each part on a thread of its own. The i-th result is the ELF object of
+/// the i-th part.
 mlir::FailureOr<std::vector<std::string>>
 compileObjects(llvm::ArrayRef<mlir::OwningOpRef<mlir::ModuleOp>> parts, const CpuTarget &target);
 

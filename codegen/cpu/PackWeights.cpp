@@ -1,6 +1,6 @@
-// Kernels decide: their arguments that are used as `w` want panels. From there the wish goes up through all
-// launches to the weights. A weight whose every load is wanted packed is packed in place; otherwise a packed copy
-// joins it. Cost: linear in kernels, launches and weights.
+// Kernels decide: their arguments that are used as `w` want panels. From there the wish goes up
+// through all launches to the weights. A weight whose every load is wanted packed is packed in
+// place; otherwise a packed copy joins it. Cost: linear in kernels, launches and weights.
 #include "codegen/cpu/Passes.h"
 #include "codegen/cpu/WeightPanel.h"
 #include "passes/PassRemarks.h"
@@ -77,8 +77,8 @@ struct PackWeightsPass : epigraph::impl::PackWeightsPassBase<PackWeightsPass> {
       argument.setType(packedType(cast<RankedTensorType>(weight.getType())));
       wanted.insert({kernel.getSymNameAttr(), argument.getArgNumber()});
     }
-    kernel.setFunctionType(FunctionType::get(&getContext(), body.getArgumentTypes(),
-                                             kernel.getResultTypes()));
+    kernel.setFunctionType(
+        FunctionType::get(&getContext(), body.getArgumentTypes(), kernel.getResultTypes()));
     return success();
   }
 
@@ -88,7 +88,8 @@ struct PackWeightsPass : epigraph::impl::PackWeightsPassBase<PackWeightsPass> {
            wanted.contains({launch.getKernelAttr().getAttr(), operand.getOperandNumber()});
   }
 
-  /// Finds the operands of launches that must be packed, and the weights that are also read as they are.
+  /// Finds the operands of launches that must be packed, and the weights that are also read as they
+  /// are.
   LogicalResult collectUses(SmallVectorImpl<OpOperand *> &uses) {
     WalkResult result = getOperation().walk([&](Operation *op) {
       for (OpOperand &operand : op->getOpOperands()) {
@@ -122,8 +123,8 @@ struct PackWeightsPass : epigraph::impl::PackWeightsPassBase<PackWeightsPass> {
       return;
     }
     OpBuilder builder(load);
-    use.set(exec::LoadWeightOp::create(builder, load.getLoc(), weight.getType(),
-                                       weight.getSymName()));
+    use.set(
+        exec::LoadWeightOp::create(builder, load.getLoc(), weight.getType(), weight.getSymName()));
     if (load->use_empty())
       load.erase();
   }
@@ -138,7 +139,8 @@ struct PackWeightsPass : epigraph::impl::PackWeightsPassBase<PackWeightsPass> {
     auto type = cast<RankedTensorType>(weight.getType());
     Operation *yield = known.getBody().front().getTerminator();
     OpBuilder builder(yield);
-    auto pack = exec::PackOp::create(builder, weight.getLoc(), packedType(type), yield->getOperand(0));
+    auto pack =
+        exec::PackOp::create(builder, weight.getLoc(), packedType(type), yield->getOperand(0));
     yield->setOperand(0, pack);
     known.setType(packedType(type));
     ++numPacked;

@@ -12,8 +12,8 @@ struct PagedCache {
   Value base;
   int64_t entryBytes;
 
-  /// The address of the first entry of page `page` (counted in the sequence) of the sequence whose page
-  /// table is at `table`.
+  /// The address of the first entry of page `page` (counted in the sequence) of the sequence whose
+  /// page table is at `table`.
   Value page(KernelEmitter &e, Value table, Value page) const {
     Value physical = e.loadI32(e.element(table, page, sizeof(int32_t)));
     return e.element(base, physical, kPageTokens * entryBytes);

@@ -1,5 +1,5 @@
-// Orders the rows of a batch by expert: a counting sort. One tile: the place of a row depends on all rows before
-// it, and the sort itself is a few instructions a row.
+// Orders the rows of a batch by expert: a counting sort. One tile: the place of a row depends on
+// all rows before it, and the sort itself is a few instructions a row.
 #include "codegen/cpu/KernelBuilders.h"
 
 using namespace mlir;

@@ -39,8 +39,8 @@ private:
     const int64_t bytes = byteSize(xType), width = e.widthOf(cosine);
     Value x0 = e.element(x, pair, bytes), y0 = e.element(y, pair, bytes);
     Value x1 = e.advance(x0, half * bytes), y1 = e.advance(y0, half * bytes);
-    auto [first, second] = rotate(e.loadFloats(x0, xType, width), e.loadFloats(x1, xType, width),
-                                  cosine, sine);
+    auto [first, second] =
+        rotate(e.loadFloats(x0, xType, width), e.loadFloats(x1, xType, width), cosine, sine);
     e.storeFloats(first, y0, xType);
     e.storeFloats(second, y1, xType);
   }
@@ -80,8 +80,8 @@ BuiltTiling buildRope(KernelFrame &frame, epi::RopeOp op) {
   const bool hasHeads = x->shape.size() == 2;
   const int64_t heads = hasHeads ? x->shape[0] : 1;
   if (x->strides.back() != 1)
-    return op.emitError("CPU kernel @") << frame.kernel.getSymName()
-                                        << " needs an x whose last dimension is contiguous";
+    return op.emitError("CPU kernel @")
+           << frame.kernel.getSymName() << " needs an x whose last dimension is contiguous";
   Value positions = frame.positions();
   Value angles = frame.rowAddress(*table, e.constant(0));
   Rotation rotation(e, x->elementType, dims);

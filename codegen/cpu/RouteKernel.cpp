@@ -1,7 +1,9 @@
-// Routing: the experts of each token and their weights, one token at a time, in scratch memory of one row.
+// Routing: the experts of each token and their weights, one token at a time, in scratch memory of
+// one row.
 //
-// The best element of a row is found in two vector passes (the maximum, then the least index that has it), which
-// makes the lower index win a tie; a chosen element is then put out of the game with minus infinity.
+// The best element of a row is found in two vector passes (the maximum, then the least index that
+// has it), which makes the lower index win a tie; a chosen element is then put out of the game with
+// minus infinity.
 #include "codegen/cpu/KernelBuilders.h"
 
 #include <limits>
@@ -36,7 +38,8 @@ public:
     forEach(scores, [&](Value column, int64_t width) {
       Value choice = load(scores, column, width);
       if (bias)
-        choice = e.addFloats(choice, e.loadFloats(e.element(bias, column, kFloatBytes), f32(), width));
+        choice =
+            e.addFloats(choice, e.loadFloats(e.element(bias, column, kFloatBytes), f32(), width));
       store(choice, choices, column);
     });
     padLine(choices);
@@ -88,26 +91,26 @@ private:
     auto logit = [&](Value column, int64_t width) {
       return e.loadFloats(e.element(logits, column, kFloatBytes), f32(), width);
     };
-    Value maximum =
-        e.forColumns(experts, {e.number(kNone, 0)},
-                     [&](Value column, int64_t width, Values best) -> Values {
-                       return {e.maximumFloats(best[0], e.maximumOf(logit(column, width)))};
-                     })[0];
-    Value sum = e.forColumns(
-        experts, {e.number(0.0, e.width())}, [&](Value column, int64_t width, Values sum) -> Values {
-          Value relative = e.subtractFloats(logit(column, width), e.broadcast(maximum, width));
-          Value power = e.exponential(relative);
-          store(power, scores, column);
-          return {e.addFloats(sum[0], e.padWithZeros(power, e.width()))};
+    Value maximum = e.forColumns(
+        experts, {e.number(kNone, 0)}, [&](Value column, int64_t width, Values best) -> Values {
+          return {e.maximumFloats(best[0], e.maximumOf(logit(column, width)))};
         })[0];
+    Value sum = e.forColumns(experts, {e.number(0.0, e.width())},
+                             [&](Value column, int64_t width, Values sum) -> Values {
+                               Value relative = e.subtractFloats(logit(column, width),
+                                                                 e.broadcast(maximum, width));
+                               Value power = e.exponential(relative);
+                               store(power, scores, column);
+                               return {e.addFloats(sum[0], e.padWithZeros(power, e.width()))};
+                             })[0];
     Value total = e.sumOf(sum);
     forEach(scores, [&](Value column, int64_t width) {
       store(e.divideFloats(load(scores, column, width), e.broadcast(total, width)), scores, column);
     });
   }
 
-  /// The index of the largest element, the least one if there are several. Within the line even if its elements
-  /// are not numbers.
+  /// The index of the largest element, the least one if there are several. Within the line even if
+  /// its elements are not numbers.
   Value findBest(const Line &line) {
     Value zero = e.constant(0), end = e.constant(line.padded);
     Value best = e.forLoop(zero, end, e.width(), {e.number(kNone, e.width())},
@@ -116,13 +119,12 @@ private:
                            })[0];
     Value maximum = e.broadcast(e.maximumOf(best), e.width());
     Value last = e.broadcastI32(e.constant(line.size - 1), e.width());
-    Value index = e.forLoop(zero, end, e.width(), {last},
-                            [&](Value column, Values carried) -> Values {
-                              Value here = e.add(e.iota(0, e.width()),
-                                                 e.broadcastI32(column, e.width()));
-                              Value isBest = e.isEqualFloats(load(line, column, e.width()), maximum);
-                              return {e.minimum(carried[0], e.select(isBest, here, last))};
-                            })[0];
+    Value index =
+        e.forLoop(zero, end, e.width(), {last}, [&](Value column, Values carried) -> Values {
+          Value here = e.add(e.iota(0, e.width()), e.broadcastI32(column, e.width()));
+          Value isBest = e.isEqualFloats(load(line, column, e.width()), maximum);
+          return {e.minimum(carried[0], e.select(isBest, here, last))};
+        })[0];
     return e.minimumOfI32(index);
   }
 
@@ -166,14 +168,15 @@ private:
   /// Takes the `top_k` best choices, and weighs them by their scores.
   void takeBest(Value ids, Value weights) {
     Value zero = e.constant(0), topK = e.constant(op.getTopK());
-    Value sum = e.forLoop(zero, topK, 1, {e.number(0.0, 0)}, [&](Value j, Values carried) -> Values {
-      Value expert = findBest(choices);
-      storeOne(e.number(kNone, 0), choices, expert);
-      Value score = loadOne(scores, expert);
-      e.storeI32(expert, e.element(ids, j, sizeof(int32_t)));
-      e.storeFloat(score, e.element(weights, j, kFloatBytes), f32());
-      return {e.addFloats(carried[0], score)};
-    })[0];
+    Value sum =
+        e.forLoop(zero, topK, 1, {e.number(0.0, 0)}, [&](Value j, Values carried) -> Values {
+          Value expert = findBest(choices);
+          storeOne(e.number(kNone, 0), choices, expert);
+          Value score = loadOne(scores, expert);
+          e.storeI32(expert, e.element(ids, j, sizeof(int32_t)));
+          e.storeFloat(score, e.element(weights, j, kFloatBytes), f32());
+          return {e.addFloats(carried[0], score)};
+        })[0];
     Value divisor = e.addFloats(sum, e.number(1e-20, 0));
     Value scale = e.number(op.getScale().convertToDouble(), 0);
     e.forLoop(zero, topK, 1, [&](Value j) {

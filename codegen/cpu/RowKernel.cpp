@@ -1,9 +1,10 @@
 // Fused row groups: any body of elementwise operations, rms_norm, concat and views.
 //
-// Row by row: first the reduction of each rms_norm, a loop over the expression that it normalises; then each
-// result, evaluated from the inputs in chunks of one vector. Expressions are emitted where they are needed and
-// never stored, so intermediate values stay in registers; one that a norm and a result share is computed twice,
-// from the first-level cache. Values are rounded to bf16 exactly where their types say so.
+// Row by row: first the reduction of each rms_norm, a loop over the expression that it normalises;
+// then each result, evaluated from the inputs in chunks of one vector. Expressions are emitted
+// where they are needed and never stored, so intermediate values stay in registers; one that a norm
+// and a result share is computed twice, from the first-level cache. Values are rounded to bf16
+// exactly where their types say so.
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/RowLayout.h"
 
@@ -92,8 +93,9 @@ private:
   Value evaluate(Value value, Position at, Chunk &chunk) {
     return remembered(value, at, chunk, /*rounded=*/true, [&] {
       Value exact = evaluateExactly(value, at, chunk);
-      const bool isRounded = layout.viewOf(value) || isa<epi::ReshapeOp, epi::SplitOp, epi::ConcatOp>(
-                                                         value.getDefiningOp());
+      const bool isRounded =
+          layout.viewOf(value) ||
+          isa<epi::ReshapeOp, epi::SplitOp, epi::ConcatOp>(value.getDefiningOp());
       return elementOf(value).isBF16() && !isRounded ? e.roundToBf16(exact) : exact;
     });
   }
@@ -156,8 +158,8 @@ private:
   Value load(const TensorView &view, Position at, Chunk &chunk) {
     const int64_t start = RowLayout::offsetIn(view, at.start);
     const int64_t step = at.step ? RowLayout::offsetIn(view, at.start + at.step) - start : 0;
-    Value address = addressOf(frame.rowAddress(view, row), {start, step}, chunk,
-                              byteSize(view.elementType));
+    Value address =
+        addressOf(frame.rowAddress(view, row), {start, step}, chunk, byteSize(view.elementType));
     return e.loadFloats(address, view.elementType, chunk.width);
   }
 

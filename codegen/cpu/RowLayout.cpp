@@ -1,7 +1,7 @@
-// Every element of a row is traced to its inputs, one by one; neighbours that differ only by one element in
-// all inputs join a piece, and pieces that repeat at equal distances (the heads of a [rows, heads, dims]
-// value) become one run with a count. Brute force, but a row has some ten thousand elements at most, and no case
-// is special.
+// Every element of a row is traced to its inputs, one by one; neighbours that differ only by one
+// element in all inputs join a piece, and pieces that repeat at equal distances (the heads of a
+// [rows, heads, dims] value) become one run with a count. Brute force, but a row has some ten
+// thousand elements at most, and no case is special.
 #include "codegen/cpu/RowLayout.h"
 
 using namespace mlir;
@@ -9,7 +9,8 @@ using namespace mlir;
 namespace epigraph::cpu {
 namespace {
 
-/// Pieces that may repeat together; a concat of more parts along an inner dimension is emitted piece by piece.
+/// Pieces that may repeat together; a concat of more parts along an inner dimension is emitted
+/// piece by piece.
 constexpr size_t kMaxPeriod = 8;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
@@ -141,8 +142,8 @@ SmallVector<Run> RowLayout::runsOf(Value value) {
   SmallVector<Run> runs;
   for (const Piece &piece : ArrayRef(pieces).take_front(period)) {
     const int64_t step = repeats ? pieces[period].start : 0;
-    runs.push_back({{piece.start, step}, piece.length,
-                    static_cast<int64_t>(pieces.size() / period)});
+    runs.push_back(
+        {{piece.start, step}, piece.length, static_cast<int64_t>(pieces.size() / period)});
   }
   return runs;
 }

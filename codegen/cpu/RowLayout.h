@@ -1,5 +1,6 @@
-// How the elements of one row of an expression lie in memory. splits, reshapes and concats inside a row
-// kernel move no data; this analysis divides a row into runs along which every input is contiguous.
+// How the elements of one row of an expression lie in memory. splits, reshapes and concats inside a
+// row kernel move no data; this analysis divides a row into runs along which every input is
+// contiguous.
 #ifndef EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
 #define EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
 
@@ -9,14 +10,14 @@
 
 namespace epigraph::cpu {
 
-/// A place in the row of a value, counted in elements: `start`, moving by `step` from one repetition to the
-/// next.
+/// A place in the row of a value, counted in elements: `start`, moving by `step` from one
+/// repetition to the next.
 struct Position {
   int64_t start = 0, step = 0;
 };
 
-/// `count` repetitions of `length` elements of a value's row, the first at `at.start`. Along each, all inputs
-/// are contiguous and concats take one operand.
+/// `count` repetitions of `length` elements of a value's row, the first at `at.start`. Along each,
+/// all inputs are contiguous and concats take one operand.
 struct Run {
   Position at;
   int64_t length, count;

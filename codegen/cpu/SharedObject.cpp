@@ -1,5 +1,5 @@
-// lld reads and writes files, so objects pass through a temporary folder. Nothing of its path reaches the
-// output: symbols are stripped, and there is no build id, no soname and no run path.
+// lld reads and writes files, so objects pass through a temporary folder. Nothing of its path
+// reaches the output: symbols are stripped, and there is no build id, no soname and no run path.
 #include "codegen/cpu/SharedObject.h"
 
 #include "lld/Common/Driver.h"
@@ -32,7 +32,8 @@ llvm::Error makeError(const llvm::Twine &message) {
 
 /// A kernel that calls a library would load only where that library is, or not at all.
 llvm::Error checkSymbols(llvm::StringRef object) {
-  auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "kernels.o"));
+  auto file =
+      llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "kernels.o"));
   if (!file)
     return file.takeError();
   for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
@@ -67,13 +68,10 @@ llvm::Error writeFile(llvm::StringRef path, llvm::StringRef bytes) {
 }
 
 llvm::Error runLinker(llvm::ArrayRef<std::string> inputs, const std::string &output) {
-  std::vector<const char *> args{"ld.lld",        "-shared",
-                                 "--build-id=none", "--hash-style=gnu",
-                                 "--strip-all",   "--threads=1",
-                                 "-znow",         "-zrelro",
-                                 "-znoexecstack", "--no-rosegment",
-                                 "--eh-frame-hdr", "-o",
-                                 output.c_str()};
+  std::vector<const char *> args{
+      "ld.lld",         "-shared", "--build-id=none", "--hash-style=gnu", "--strip-all",
+      "--threads=1",    "-znow",   "-zrelro",         "-znoexecstack",    "--no-rosegment",
+      "--eh-frame-hdr", "-o",      output.c_str()};
   for (const std::string &input : inputs)
     args.push_back(input.c_str());
   std::string messages;

@@ -1,5 +1,5 @@
-// Follows splits and reshapes from a value back to its argument. A reshape keeps strides wherever the
-// dimensions that it regroups are contiguous among themselves.
+// Follows splits and reshapes from a value back to its argument. A reshape keeps strides wherever
+// the dimensions that it regroups are contiguous among themselves.
 #include "codegen/cpu/TensorView.h"
 
 #include "dialects/epi/Epi.h"
@@ -39,7 +39,8 @@ void joinDimensions(const TensorView &view, SmallVectorImpl<int64_t> &sizes,
   }
 }
 
-/// Gives `view` the shape `shape`: each joined dimension is divided into new ones, from the last on.
+/// Gives `view` the shape `shape`: each joined dimension is divided into new ones, from the last
+/// on.
 bool reshape(TensorView &view, ArrayRef<int64_t> shape) {
   SmallVector<int64_t> sizes, joined;
   joinDimensions(view, sizes, joined);

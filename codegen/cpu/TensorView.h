@@ -1,11 +1,11 @@
-// Where the elements of a kernel's value lie. A view (epi.split, epi.reshape of an argument) is never
-// copied: kernels read it through an offset and strides, worked out here at compile time.
+// Where the elements of a kernel's value lie. A view (epi.split, epi.reshape of an argument) is
+// never copied: kernels read it through an offset and strides, worked out here at compile time.
 #ifndef EPIGRAPH_CODEGEN_CPU_TENSORVIEW_H
 #define EPIGRAPH_CODEGEN_CPU_TENSORVIEW_H
 
-#include "llvm/ADT/SmallVector.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
 
 #include <optional>
 
@@ -31,8 +31,8 @@ struct TensorView {
 /// The static sizes of `type`: all dimensions but the rows.
 llvm::SmallVector<int64_t> staticShape(mlir::RankedTensorType type);
 
-/// The view that `value` is: an argument, or splits and reshapes of one. None if an operation computes
-/// it, or if a reshape joins dimensions that are apart in memory.
+/// The view that `value` is: an argument, or splits and reshapes of one. None if an operation
+/// computes it, or if a reshape joins dimensions that are apart in memory.
 std::optional<TensorView> resolveView(mlir::Value value);
 
 } // namespace epigraph::cpu

@@ -34,8 +34,8 @@ BuiltTiling buildUnpermute(KernelFrame &frame, epi::UnpermuteOp op) {
             [&](Value choice, Values carried) -> Values {
               Value slot = e.loadI32(e.element(slotsOfRow, choice, sizeof(int32_t)));
               Value weight = e.loadFloat(e.element(weightsOfRow, choice, 4), weights->elementType);
-              Value from = e.element(e.element(source, slot, rowBytes), column,
-                                     byteSize(rows->elementType));
+              Value from =
+                  e.element(e.element(source, slot, rowBytes), column, byteSize(rows->elementType));
               return {e.fma(e.broadcast(weight, width),
                             e.loadFloats(from, rows->elementType, width), carried[0])};
             });

@@ -17,9 +17,9 @@
 namespace epigraph {
 namespace {
 
-constexpr llvm::StringLiteral kAvx2Tier[] = {
-    "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "f16c",
-    "avx2", "fma",   "bmi",    "bmi2",   "lzcnt",  "movbe"};
+constexpr llvm::StringLiteral kAvx2Tier[] = {"sse3", "ssse3", "sse4.1", "sse4.2", "popcnt",
+                                             "avx",  "f16c",  "avx2",   "fma",    "bmi",
+                                             "bmi2", "lzcnt", "movbe"};
 constexpr llvm::StringLiteral kAvx512Tier[] = {"avx512f", "avx512bw", "avx512cd", "avx512dq",
                                                "avx512vl"};
 constexpr llvm::StringLiteral kBf16Tier[] = {"avx512bf16"};

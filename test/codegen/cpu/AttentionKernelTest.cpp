@@ -1,5 +1,5 @@
-// Attention over paged caches against the reference's, on ragged batches; and bit for bit against itself, one token
-// at a time.
+// Attention over paged caches against the reference's, on ragged batches; and bit for bit against
+// itself, one token at a time.
 #include <cmath>
 
 #include "codegen/reference/Attention.h"
@@ -13,8 +13,8 @@ EPIGRAPH_INSTANTIATE_KERNEL_TEST(AttentionKernelTest);
 
 const reference::Workers kWorkers;
 
-/// A batch of sequences that have had `before` tokens and get `now` more. Pages are handed out from the last one
-/// down, so that no sequence's are in order.
+/// A batch of sequences that have had `before` tokens and get `now` more. Pages are handed out from
+/// the last one down, so that no sequence's are in order.
 StepBatch makeBatch(const std::vector<std::pair<int32_t, int32_t>> &sequences, int32_t &pages) {
   StepBatch batch;
   batch.pageTableStride = 4;
@@ -34,16 +34,16 @@ StepBatch makeBatch(const std::vector<std::pair<int32_t, int32_t>> &sequences, i
   return batch;
 }
 
-/// Decode beside prefill, contexts of 1, around one page (63, 64, 65), around two (128, 129), and a chunk that
-/// crosses a border.
+/// Decode beside prefill, contexts of 1, around one page (63, 64, 65), around two (128, 129), and a
+/// chunk that crosses a border.
 const std::vector<std::pair<int32_t, int32_t>> kRagged = {
     {0, 1}, {62, 1}, {63, 1}, {64, 1}, {0, 5}, {60, 9}, {127, 1}, {128, 1}, {0, 70}};
 
-/// The same cache for both sides: all slots of the batch's sequences filled, the others NaN in the kernel's.
+/// The same cache for both sides: all slots of the batch's sequences filled, the others NaN in the
+/// kernel's.
 struct CachePair {
   CachePair(const StepBatch &batch, int32_t pages, int64_t entry, ElementType type)
-      : reference(entry),
-        device(type, fill(batch, pages, entry, type, reference)) {}
+      : reference(entry), device(type, fill(batch, pages, entry, type, reference)) {}
 
   static Tensor fill(const StepBatch &batch, int32_t pages, int64_t entry, ElementType type,
                      reference::PagedCache &cache) {
@@ -145,14 +145,13 @@ TEST_P(AttentionKernelTest, GivesATokenTheSameBitsInEveryBatch) {
     Buffer q1 = buffer(rowsOf(q, row, row + 1)), r1 = buffer(rowsOf(r, row, row + 1));
     Buffer o1 = poison({6, latent});
     kernel.run({q1.data(), r1.data(), cache.device.data(), o1.data()}, stepOf(alone), 1);
-    ASSERT_EQ(o1.read({1, 6, latent}).floatVector(),
-              rowsOf(together, row, row + 1).floatVector());
+    ASSERT_EQ(o1.read({1, 6, latent}).floatVector(), rowsOf(together, row, row + 1).floatVector());
   }
 }
 
 TEST_P(AttentionKernelTest, SurvivesLargeScores) {
-  // Scores of thousands: without the running maximum their exponentials would overflow. The largest comes last, so
-  // that everything before must be scaled down to nothing.
+  // Scores of thousands: without the running maximum their exponentials would overflow. The largest
+  // comes last, so that everything before must be scaled down to nothing.
   int32_t pages = 0;
   const StepBatch batch = makeBatch({{99, 1}}, pages);
   Kernel kernel = compile(R"(
@@ -164,8 +163,8 @@ TEST_P(AttentionKernelTest, SurvivesLargeScores) {
     })");
   Tensor cache = Tensor::floats({pages * kPageTokens, 8});
   for (int64_t position = 0; position < 100; ++position) {
-    float *entry = cache.row(batch.pageTable[position / kPageTokens] * kPageTokens +
-                             position % kPageTokens);
+    float *entry =
+        cache.row(batch.pageTable[position / kPageTokens] * kPageTokens + position % kPageTokens);
     entry[0] = static_cast<float>(position);
     entry[4] = static_cast<float>(position); // the value says whose it is
   }

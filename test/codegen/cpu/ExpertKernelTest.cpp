@@ -18,11 +18,27 @@ struct RouteCase {
 };
 
 const RouteCase kRouteCases[] = {
-    {"DeepSeek-V3: biased groups, normalised", 32, true,
-     {.groupScoreTop2 = true, .normalize = true, .topK = 4, .groups = 4, .topGroups = 2, .scale = 2.5}},
-    {"DeepSeek-V2: softmax, best expert of a group", 20, false,
-     {.softmax = true, .groupScoreTop2 = false, .topK = 3, .groups = 5, .topGroups = 2, .scale = 16}},
-    {"no groups, as many choices as experts, no multiple of a vector", 5, true,
+    {"DeepSeek-V3: biased groups, normalised",
+     32,
+     true,
+     {.groupScoreTop2 = true,
+      .normalize = true,
+      .topK = 4,
+      .groups = 4,
+      .topGroups = 2,
+      .scale = 2.5}},
+    {"DeepSeek-V2: softmax, best expert of a group",
+     20,
+     false,
+     {.softmax = true,
+      .groupScoreTop2 = false,
+      .topK = 3,
+      .groups = 5,
+      .topGroups = 2,
+      .scale = 16}},
+    {"no groups, as many choices as experts, no multiple of a vector",
+     5,
+     true,
      {.topK = 5, .scale = 1}},
     {"one choice among more experts than a vector holds", 61, false, {.softmax = true, .topK = 1}},
 };
@@ -30,17 +46,18 @@ const RouteCase kRouteCases[] = {
 std::string routeIr(const RouteCase &c) {
   const reference::RouteOptions &o = c.options;
   const std::string e = std::to_string(c.experts), k = std::to_string(o.topK);
-  const std::string types = "tensor<?x" + e + "xf32>" + (c.bias ? " bias tensor<" + e + "xf32>" : "");
+  const std::string types =
+      "tensor<?x" + e + "xf32>" + (c.bias ? " bias tensor<" + e + "xf32>" : "");
   return "exec.kernel @route_0(%l: tensor<?x" + e + "xf32>" +
-         (c.bias ? ", %b: tensor<" + e + "xf32>" : "") + ") -> (tensor<?x" + k + "xi32>, tensor<?x" +
-         k + "xf32>) {\n  %ids, %w = epi.route %l " + (c.bias ? "bias %b " : "") +
-         "{score = #epi.score<" + (o.softmax ? "softmax" : "sigmoid") + ">, top_k = " + k +
-         " : i64, groups = " + std::to_string(o.groups) + " : i64, top_groups = " +
-         std::to_string(o.topGroups) + " : i64, group_score = #epi.group_score<" +
-         (o.groupScoreTop2 ? "top2_sum" : "max") + ">, " + (o.normalize ? "normalize, " : "") +
-         "scale = " + std::to_string(o.scale) + " : f64} : " + types + " -> tensor<?x" + k +
-         "xi32>, tensor<?x" + k + "xf32>\n  exec.yield %ids, %w : tensor<?x" + k +
-         "xi32>, tensor<?x" + k + "xf32>\n}\n";
+         (c.bias ? ", %b: tensor<" + e + "xf32>" : "") + ") -> (tensor<?x" + k +
+         "xi32>, tensor<?x" + k + "xf32>) {\n  %ids, %w = epi.route %l " +
+         (c.bias ? "bias %b " : "") + "{score = #epi.score<" + (o.softmax ? "softmax" : "sigmoid") +
+         ">, top_k = " + k + " : i64, groups = " + std::to_string(o.groups) +
+         " : i64, top_groups = " + std::to_string(o.topGroups) +
+         " : i64, group_score = #epi.group_score<" + (o.groupScoreTop2 ? "top2_sum" : "max") +
+         ">, " + (o.normalize ? "normalize, " : "") + "scale = " + std::to_string(o.scale) +
+         " : f64} : " + types + " -> tensor<?x" + k + "xi32>, tensor<?x" + k +
+         "xf32>\n  exec.yield %ids, %w : tensor<?x" + k + "xi32>, tensor<?x" + k + "xf32>\n}\n";
 }
 
 TEST_P(ExpertKernelTest, RoutesLikeTheReference) {
@@ -66,8 +83,11 @@ TEST_P(ExpertKernelTest, RoutesLikeTheReference) {
 }
 
 TEST_P(ExpertKernelTest, LowerExpertsWinTies) {
-  RouteCase c = {"all logits equal", 24, false,
-                 {.groupScoreTop2 = true, .normalize = true, .topK = 4, .groups = 4, .topGroups = 2}};
+  RouteCase c = {
+      "all logits equal",
+      24,
+      false,
+      {.groupScoreTop2 = true, .normalize = true, .topK = 4, .groups = 4, .topGroups = 2}};
   Kernel kernel = compile(routeIr(c));
   Buffer logits(ElementType::F32, Tensor::floats({1, 24}));
   Buffer ids(ElementType::I32, 4), weights(ElementType::F32, 4);
@@ -77,7 +97,8 @@ TEST_P(ExpertKernelTest, LowerExpertsWinTies) {
 }
 
 TEST_P(ExpertKernelTest, NeverChoosesAnExpertThatIsNotThere) {
-  // Logits that are no numbers, as a broken checkpoint gives: permute would write outside of its buffers.
+  // Logits that are no numbers, as a broken checkpoint gives: permute would write outside of its
+  // buffers.
   for (const RouteCase &c : kRouteCases) {
     Kernel kernel = compile(routeIr(c));
     Buffer logits(ElementType::F32, c.experts), bias(ElementType::F32, c.experts);

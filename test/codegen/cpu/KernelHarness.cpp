@@ -42,8 +42,8 @@ void Buffer::allocate() {
   const size_t size = static_cast<size_t>(elements * sizeOf(type));
   const size_t pages = (size + page - 1) / page;
   mappedBytes = (pages + 1) * page;
-  mapping = static_cast<uint8_t *>(mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  mapping = static_cast<uint8_t *>(
+      mmap(nullptr, mappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(mapping, MAP_FAILED);
   ASSERT_EQ(mprotect(mapping + pages * page, page, PROT_NONE), 0);
   bytes = mapping + pages * page - size;
@@ -136,8 +136,7 @@ Kernel::~Kernel() {
 
 void Kernel::run(std::vector<void *> args, const KernelStep &step, int64_t rows) const {
   ASSERT_TRUE(function);
-  const int64_t tiles =
-      tileRows ? (rows + tileRows - 1) / tileRows * tileColumns : tileColumns;
+  const int64_t tiles = tileRows ? (rows + tileRows - 1) / tileRows * tileColumns : tileColumns;
   for (int64_t tile = tiles; tile-- > 0;)
     function(args.data(), &step, rows, tile, tile + 1);
 }
@@ -184,8 +183,7 @@ Tensor randomTensor(Shape shape, ElementType type, unsigned seed) {
   Tensor tensor = Tensor::floats(std::move(shape));
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     const float value = values(generator);
-    tensor.data()[i] =
-        type == ElementType::BF16 ? floatOfBFloat16(bfloat16OfFloat(value)) : value;
+    tensor.data()[i] = type == ElementType::BF16 ? floatOfBFloat16(bfloat16OfFloat(value)) : value;
   }
   return tensor;
 }
@@ -214,8 +212,9 @@ KernelStep stepOf(const StepBatch &batch) {
   KernelStep step = {};
   step.tokens = static_cast<int64_t>(batch.positions.size());
   step.pageTableStride = batch.pageTableStride;
-  step.sequences =
-      step.pageTableStride ? static_cast<int64_t>(batch.pageTable.size()) / step.pageTableStride : 0;
+  step.sequences = step.pageTableStride
+                       ? static_cast<int64_t>(batch.pageTable.size()) / step.pageTableStride
+                       : 0;
   step.outputs = static_cast<int64_t>(batch.outputRows.size());
   step.positions = batch.positions.data();
   step.sequence = batch.sequence.data();

@@ -1,5 +1,5 @@
-// Compiles kernels from IR text for a target, runs them on guarded memory, and compares with the reference
-// target's functions.
+// Compiles kernels from IR text for a target, runs them on guarded memory, and compares with the
+// reference target's functions.
 #ifndef EPIGRAPH_TEST_CODEGEN_CPU_KERNELHARNESS_H
 #define EPIGRAPH_TEST_CODEGEN_CPU_KERNELHARNESS_H
 
@@ -24,8 +24,8 @@ using reference::Tensor;
 
 enum class ElementType { F32, BF16, I32 };
 
-/// An array that ends at a page that must not be touched: reading or writing past it is a crash. What has not
-/// been set is poison: NaN, or a negative number.
+/// An array that ends at a page that must not be touched: reading or writing past it is a crash.
+/// What has not been set is poison: NaN, or a negative number.
 class Buffer {
 public:
   Buffer(ElementType type, int64_t elements);
@@ -54,8 +54,8 @@ private:
 /// A kernel loaded into this process.
 class Kernel {
 public:
-  /// Compiles the only exec.kernel of `ir`, in which `$T` stands for the element type and `$D` for the depth of a
-  /// panel. The test must have checked that the target runs here.
+  /// Compiles the only exec.kernel of `ir`, in which `$T` stands for the element type and `$D` for
+  /// the depth of a panel. The test must have checked that the target runs here.
   Kernel(std::string ir, const CpuTarget &target, ElementType type) {
     build(std::move(ir), target, type);
   }
@@ -63,8 +63,8 @@ public:
   Kernel(const Kernel &) = delete;
   Kernel &operator=(const Kernel &) = delete;
 
-  /// Runs all tiles of a launch of `rows` rows: one call for each, the last one first, since their order must
-  /// not matter.
+  /// Runs all tiles of a launch of `rows` rows: one call for each, the last one first, since their
+  /// order must not matter.
   void run(std::vector<void *> args, const KernelStep &step, int64_t rows) const;
 
 private:
@@ -88,16 +88,16 @@ Tensor randomTensor(Shape shape, ElementType type, unsigned seed);
 /// Rows [first, last) of a tensor.
 Tensor rowsOf(const Tensor &tensor, int64_t first, int64_t last);
 
-/// Fails unless `actual` is `expected` within the rounding of `type`: float32 results of sums in another
-/// order differ by some units in the last place of the largest element; bf16 ones by half a unit of their own (2^-9)
-/// on top, and by one (2^-8) where that tips a rounding.
+/// Fails unless `actual` is `expected` within the rounding of `type`: float32 results of sums in
+/// another order differ by some units in the last place of the largest element; bf16 ones by half a
+/// unit of their own (2^-9) on top, and by one (2^-8) where that tips a rounding.
 void expectClose(const Tensor &actual, const Tensor &expected, ElementType type);
 
 /// A step as kernels see it, over a batch's arrays.
 KernelStep stepOf(const StepBatch &batch);
 
-/// Kernels for each target, in float32 and bf16. "wide" is 512-bit code of baseline AVX2 instructions, so that
-/// its structure is tested on machines without AVX-512.
+/// Kernels for each target, in float32 and bf16. "wide" is 512-bit code of baseline AVX2
+/// instructions, so that its structure is tested on machines without AVX-512.
 class KernelTest : public ::testing::TestWithParam<std::tuple<const char *, ElementType>> {
 protected:
   void SetUp() override;
@@ -116,9 +116,8 @@ std::string nameOf(const ::testing::TestParamInfo<KernelTest::ParamType> &info);
 #define EPIGRAPH_INSTANTIATE_KERNEL_TEST(SUITE)                                                    \
   INSTANTIATE_TEST_SUITE_P(                                                                        \
       Targets, SUITE,                                                                              \
-      ::testing::Combine(                                                                          \
-          ::testing::Values("cpu", "cpu:x86-64-v3", "cpu:x86-64-v4", "wide"),                      \
-          ::testing::Values(ElementType::F32, ElementType::BF16)),                                 \
+      ::testing::Combine(::testing::Values("cpu", "cpu:x86-64-v3", "cpu:x86-64-v4", "wide"),       \
+                         ::testing::Values(ElementType::F32, ElementType::BF16)),                  \
       nameOf)
 
 } // namespace epigraph::cpu::test

@@ -2,11 +2,11 @@
 #include "codegen/cpu/KernelLibrary.h"
 #include "codegen/cpu/SharedObject.h"
 #include "dialects/exec/Exec.h"
+#include "mlir/Parser/Parser.h"
+#include "test/codegen/cpu/KernelHarness.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "mlir/Parser/Parser.h"
-#include "test/codegen/cpu/KernelHarness.h"
 
 namespace epigraph::cpu::test {
 namespace {

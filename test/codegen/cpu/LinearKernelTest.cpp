@@ -15,7 +15,8 @@ const KernelStep kNoStep = {};
 std::string text(int64_t number) { return std::to_string(number); }
 
 std::string linearIr(int64_t n, int64_t k, const std::string &result = "$T") {
-  const std::string x = "tensor<?x" + text(k) + "x$T>", y = "tensor<?x" + text(n) + "x" + result + ">";
+  const std::string x = "tensor<?x" + text(k) + "x$T>",
+                    y = "tensor<?x" + text(n) + "x" + result + ">";
   const std::string w =
       "tensor<" + text(n) + "x" + text(k) + "x$T, #exec.panel<columns = 32, depth = $D>>";
   return "exec.kernel @linear_0(%x: " + x + ", %w: " + w + ") -> " + y + " {\n" +
@@ -28,10 +29,19 @@ struct LinearShape {
 };
 
 TEST_P(LinearKernelTest, AgreesWithTheReference) {
-  // Rows: 1, the heights of register tiles and their neighbours, more than one tile of the launch. Columns: one
-  // panel, its neighbours, a last panel of each kind. K: one element, odd, no multiple of the unrolled step.
-  for (auto [rows, n, k] : {LinearShape{1, 32, 64}, {2, 32, 8}, {3, 31, 7}, {7, 33, 1}, {8, 64, 9},
-                            {9, 47, 64}, {15, 1, 33}, {16, 96, 16}, {65, 40, 24}, {129, 176, 192}}) {
+  // Rows: 1, the heights of register tiles and their neighbours, more than one tile of the launch.
+  // Columns: one panel, its neighbours, a last panel of each kind. K: one element, odd, no multiple
+  // of the unrolled step.
+  for (auto [rows, n, k] : {LinearShape{1, 32, 64},
+                            {2, 32, 8},
+                            {3, 31, 7},
+                            {7, 33, 1},
+                            {8, 64, 9},
+                            {9, 47, 64},
+                            {15, 1, 33},
+                            {16, 96, 16},
+                            {65, 40, 24},
+                            {129, 176, 192}}) {
     SCOPED_TRACE(text(rows) + " rows, N " + text(n) + ", K " + text(k));
     const Tensor x = random({rows, k}, 1), w = random({n, k}, 2);
     Kernel kernel = compile(linearIr(n, k));
@@ -54,7 +64,8 @@ TEST_P(LinearKernelTest, GivesARowTheSameBitsInEveryBatch) {
   const int64_t rows = 77, n = 72, k = 131;
   const Tensor x = random({rows, k}, 1);
   Kernel kernel = compile(linearIr(n, k));
-  Buffer xBuffer = buffer(x), wBuffer = buffer(pack(random({n, k}, 2), type)), y = poison({rows, n});
+  Buffer xBuffer = buffer(x), wBuffer = buffer(pack(random({n, k}, 2), type)),
+         y = poison({rows, n});
   kernel.run({xBuffer.data(), wBuffer.data(), y.data()}, kNoStep, rows);
   const Tensor together = y.read({rows, n});
   for (int64_t row = 0; row < rows; ++row) {
@@ -87,7 +98,8 @@ TEST_P(LinearKernelTest, ReadsAPartOfWiderRowsInPlace) {
 }
 
 TEST_P(LinearKernelTest, MultipliesEachHeadByItsOwnWeight) {
-  // The heads' parts of wider heads, as absorbed latent attention reads them; K odd; N no multiple of 32.
+  // The heads' parts of wider heads, as absorbed latent attention reads them; K odd; N no multiple
+  // of 32.
   const int64_t rows = 10, heads = 3, n = 40, k = 13, wide = 20;
   const Tensor x = random({rows, heads, wide}, 1), w = random({heads, n, k}, 2);
   Kernel kernel = compile(R"(
@@ -122,8 +134,11 @@ TEST_P(LinearKernelTest, MultipliesEachGroupOfRowsByItsExpert) {
       exec.yield %y : tensor<?x48x$T>
     })");
   // Even; the first, last and all but one expert empty; one expert of many tiles; nothing at all.
-  for (const std::vector<int32_t> &counts :
-       {std::vector<int32_t>{3, 3, 3, 3}, {0, 5, 1, 0}, {0, 0, 17, 0}, {1, 70, 2, 9}, {0, 0, 0, 0}}) {
+  for (const std::vector<int32_t> &counts : {std::vector<int32_t>{3, 3, 3, 3},
+                                             {0, 5, 1, 0},
+                                             {0, 0, 17, 0},
+                                             {1, 70, 2, 9},
+                                             {0, 0, 0, 0}}) {
     int64_t rows = 0;
     for (int32_t count : counts)
       rows += count;

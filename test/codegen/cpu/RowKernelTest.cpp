@@ -31,7 +31,8 @@ constexpr char kAddRmsNorm[] = R"(
 /// Runs the kernel above on random rows.
 void addAndNormalise(const Kernel &kernel, ElementType type, int64_t rows, int64_t columns) {
   SCOPED_TRACE(std::to_string(rows) + " x " + std::to_string(columns));
-  const Tensor x = randomTensor({rows, columns}, type, 1), a = randomTensor({rows, columns}, type, 2);
+  const Tensor x = randomTensor({rows, columns}, type, 1),
+               a = randomTensor({rows, columns}, type, 2);
   const Tensor w = randomTensor({columns}, type, 3);
   Buffer xBuffer(type, x), aBuffer(type, a), wBuffer(type, w);
   Buffer sum(type, rows * columns), norm(type, rows * columns);
@@ -46,7 +47,8 @@ void addAndNormalise(const Kernel &kernel, ElementType type, int64_t rows, int64
 }
 
 TEST_P(RowKernelTest, NormalisesRowsOfEverySize) {
-  // One element, the widths of vectors and their neighbours, the sizes of a small and a large model.
+  // One element, the widths of vectors and their neighbours, the sizes of a small and a large
+  // model.
   for (int64_t columns : {1, 7, 8, 15, 16, 17, 33, 192, 2048})
     addAndNormalise(compile(withColumns(kAddRmsNorm, columns)), type, 3, columns);
 }
@@ -89,9 +91,9 @@ TEST_P(RowKernelTest, ComputesSwigluOfTwoHalves) {
 }
 
 TEST_P(RowKernelTest, RoundsToNearestEven) {
-  const std::vector<float> values = {1.0f,          1.00390625f,  1.01171875f, 1.003906369f,
-                                     -1.00390625f,  0.0f,         -0.0f,       3.4e38f,
-                                     3.3961775e38f, 1.17549435e-38f, INFINITY, -INFINITY};
+  const std::vector<float> values = {
+      1.0f,  1.00390625f, 1.01171875f,   1.003906369f,    -1.00390625f, 0.0f,
+      -0.0f, 3.4e38f,     3.3961775e38f, 1.17549435e-38f, INFINITY,     -INFINITY};
   const int64_t columns = static_cast<int64_t>(values.size());
   Kernel kernel = compile(R"(
     exec.kernel @cast_0(%x: tensor<?x12xf32>) -> tensor<?x12xbf16> {
@@ -148,8 +150,8 @@ TEST_P(RowKernelTest, JoinsNormalisedParts) {
 }
 
 TEST_P(RowKernelTest, CopiesPartsOfHeads) {
-  // Views that a collective or a return needs as they are: runs that repeat with the heads, taken apart
-  // and put together in another order along an inner dimension, then flattened.
+  // Views that a collective or a return needs as they are: runs that repeat with the heads, taken
+  // apart and put together in another order along an inner dimension, then flattened.
   const int64_t rows = 3, heads = 5;
   Kernel kernel = compile(R"(
     exec.kernel @concat_0(%x: tensor<?x115x$T>) -> (tensor<?x45x$T>, tensor<?x5x23x$T>) {

@@ -47,8 +47,8 @@ TEST_P(RowMovementTest, PicksTheOutputRows) {
 }
 
 TEST_P(RowMovementTest, RotatesHeadsInPlaceOfWiderOnes) {
-  // The rope part of queries, as latent attention has it: the last 16 of 22 elements of each head. And 12
-  // dimensions: 6 pairs are no multiple of a vector.
+  // The rope part of queries, as latent attention has it: the last 16 of 22 elements of each head.
+  // And 12 dimensions: 6 pairs are no multiple of a vector.
   for (const char *interleaved : {"", "{interleaved}"})
     for (int64_t dims : {16, 12}) {
       const int64_t rows = 9, heads = 3, wide = 22, skipped = wide - dims;
@@ -96,8 +96,8 @@ TEST_P(RowMovementTest, RotatesRowsWithoutHeads) {
 }
 
 TEST_P(RowMovementTest, AppendsEntriesToTheirPages) {
-  // Two sequences on pages in no order; positions on both sides of a page's border. The latent vector is the first
-  // part of wider rows, the rotated key the second.
+  // Two sequences on pages in no order; positions on both sides of a page's border. The latent
+  // vector is the first part of wider rows, the rotated key the second.
   const int64_t latent = 19, rope = 6, entry = latent + rope, pages = 4;
   Kernel kernel = compile(R"(
     exec.kernel @kv_append_0(%cache: !epi.mla_cache<latent = 19, rope = 6, $T>, %x: tensor<?x25x$T>,
@@ -123,8 +123,8 @@ TEST_P(RowMovementTest, AppendsEntriesToTheirPages) {
 }
 
 TEST_P(RowMovementTest, AppendsKeysAndValuesOfAllHeads) {
-  // Keys and values are parts of one projection: heads of keys lie apart in memory only if they are split
-  // along the last dimension, as the keys are here.
+  // Keys and values are parts of one projection: heads of keys lie apart in memory only if they are
+  // split along the last dimension, as the keys are here.
   Kernel kernel = compile(R"(
     exec.kernel @kv_append_0(%cache: !epi.kv_cache<heads = 2, key = 5, value = 3, $T>, %x: tensor<?x2x8x$T>,
                              %step: !epi.step) -> !epi.kv_cache<heads = 2, key = 5, value = 3, $T> {
