@@ -60,6 +60,9 @@ absl::Status verifyWeights(const plan::Plan &plan) {
     std::string where = absl::StrCat("weights[", i, "]");
     EPIGRAPH_RETURN_IF_ERROR(checkName(weight.name(), where, names));
     EPIGRAPH_RETURN_IF_ERROR(checkEnum(weight.dtype(), plan::DType::MAX, where + ".dtype"));
+    // The FlatBuffer verifier aligns a vector's size, not its elements.
+    if (reinterpret_cast<uintptr_t>(weight.shape()->Data()) % alignof(uint64_t) != 0)
+      return invalid(where, ".shape: not aligned");
     uint64_t bytes = elementBytes(weight.dtype());
     for (uint64_t size : *weight.shape())
       if (size == 0 || __builtin_mul_overflow(bytes, size, &bytes))

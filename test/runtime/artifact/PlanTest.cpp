@@ -178,6 +178,15 @@ TEST(PlanRefusalTest, Tables) {
   });
 }
 
+TEST(PlanRefusalTest, MisalignedShapes) {
+  std::vector<uint8_t> bytes = packPlan(samplePlan());
+  const plan::Weight *weight = plan::GetPlan(bytes.data())->weights()->Get(0);
+  auto *table = reinterpret_cast<flatbuffers::Table *>(const_cast<plan::Weight *>(weight));
+  uint8_t *offset = table->GetAddressOf(plan::Weight::VT_SHAPE);
+  flatbuffers::WriteScalar(offset, flatbuffers::ReadScalar<flatbuffers::uoffset_t>(offset) + 4);
+  expectError(Plan::parse(bytes, "f"), kInvalid, "weights[0].shape: not aligned");
+}
+
 TEST(PlanRefusalTest, InputsAndOutputs) {
   expectRefusals({
       {[](auto &p) { mainOf(p).inputs[0]->name = ""; }, "functions[0] (main).inputs[0].name"},
