@@ -39,7 +39,7 @@ static std::string nameParts(Value value) {
   for (Operation *op = value.getDefiningOp(); op && op->getNumOperands() == 1;
        value = op->getOperand(0), op = value.getDefiningOp())
     if (isa<epi::SplitOp>(op))
-      suffix = ".part" + llvm::utostr(cast<OpResult>(value).getResultNumber()) + suffix;
+      suffix.insert(0, ".part" + llvm::utostr(cast<OpResult>(value).getResultNumber()));
   return suffix;
 }
 

@@ -1,4 +1,4 @@
-// epigraph-opt: mlir-opt with Epigraph's dialects, passes and phases. Takes all of mlir-opt's flags.
+// epigraph-opt: mlir-opt with Epigraph's dialects, passes and phases, and all its flags.
 #include "codegen/cpu/Passes.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "dialects/exec/Exec.h"
