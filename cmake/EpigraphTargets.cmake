@@ -19,7 +19,8 @@ else()
 endif()
 if(EPIGRAPH_SANITIZE)
   target_compile_options(epigraph_options INTERFACE
-    -fsanitize=address,undefined -fno-sanitize=vptr -fno-omit-frame-pointer)
+    -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined
+    -fno-omit-frame-pointer)
   target_link_options(epigraph_options INTERFACE -fsanitize=address,undefined -fno-sanitize=vptr)
 endif()
 target_link_options(epigraph_options INTERFACE -fuse-ld=lld -Wl,--gc-sections)
