@@ -19,8 +19,9 @@ static void addCleanup(OpPassManager &passes) {
 }
 
 static void buildCanonicalize(OpPassManager &passes) {
-  addCleanup(passes);
+  // First: the cleanup would drop dead weights too, but not say which.
   passes.addPass(createElideDeadWeightsPass());
+  addCleanup(passes);
 }
 
 static void buildFuse(OpPassManager &passes) {
