@@ -1,7 +1,6 @@
 #include "compiler/driver/WeightEncoding.h"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "runtime/base/BFloat16.h"
@@ -12,65 +11,77 @@ namespace {
 
 /// Values converted at once: enough to amortise a write, small enough for the cache.
 constexpr int64_t kChunk = 1 << 16;
+/// Elements of panels packed at once, by all threads.
+constexpr int64_t kPanelChunk = 1 << 23;
 
-void store(float value, DType dtype, uint8_t *to) {
-  if (dtype == DType::BF16) {
-    uint16_t bits = bfloat16OfFloat(value);
-    std::memcpy(to, &bits, sizeof(bits));
-  } else {
-    std::memcpy(to, &value, sizeof(value));
+void store(float value, uint16_t &to) { to = bfloat16OfFloat(value); }
+void store(float value, float &to) { to = value; }
+
+template <typename T> absl::Span<const uint8_t> bytesOf(const std::vector<T> &values) {
+  return {reinterpret_cast<const uint8_t *>(values.data()), values.size() * sizeof(T)};
+}
+
+template <typename T>
+absl::Status encodeRows(const reference::Tensor &values, const ByteSink &sink) {
+  std::vector<T> buffer;
+  for (int64_t begin = 0; begin < values.elements(); begin += kChunk) {
+    int64_t count = std::min(kChunk, values.elements() - begin);
+    buffer.resize(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i)
+      store(values.data()[begin + i], buffer[static_cast<size_t>(i)]);
+    EPIGRAPH_RETURN_IF_ERROR(sink(bytesOf(buffer)));
   }
+  return absl::OkStatus();
 }
 
-absl::Span<const uint8_t> bytesOf(const int32_t *values, int64_t count) {
-  return {reinterpret_cast<const uint8_t *>(values), static_cast<size_t>(count) * sizeof(int32_t)};
-}
-
-/// One panel: rows [first, first + columns) of the matrix [n, k]; `panelBytes` is zeroed before.
-void encodePanel(const float *matrix, int64_t n, int64_t k, int64_t first, PanelShape panel,
-                 DType dtype, std::vector<uint8_t> &panelBytes) {
-  const int64_t elementBytes = static_cast<int64_t>(dtypeBytes(dtype));
-  std::fill(panelBytes.begin(), panelBytes.end(), 0);
-  const int64_t columns = std::min(panel.columns, n - first);
-  for (int64_t c = 0; c < columns; ++c) {
-    const float *row = matrix + (first + c) * k;
-    for (int64_t i = 0; i < k; ++i) {
-      int64_t group = i / panel.depth, lane = i % panel.depth;
-      int64_t index = (group * panel.columns + c) * panel.depth + lane;
-      store(row[i], dtype, panelBytes.data() + index * elementBytes);
+/// One panel: `columns` rows of a matrix with `k` columns, from `rows` on; `to` holds zeros.
+template <typename T>
+void encodePanel(const float *rows, int64_t columns, int64_t k, PanelShape panel, T *to) {
+  for (int64_t group = 0; group * panel.depth < k; ++group)
+    for (int64_t c = 0; c < columns; ++c) {
+      int64_t first = group * panel.depth, last = std::min(first + panel.depth, k);
+      for (int64_t i = first; i < last; ++i)
+        store(rows[c * k + i], to[(group * panel.columns + c) * panel.depth + i - first]);
     }
+}
+
+/// The panels of all matrices of a stack, in their order.
+template <typename T>
+absl::Status encodeAllPanels(const reference::Tensor &values, PanelShape panel,
+                             const reference::Workers &workers, const ByteSink &sink) {
+  const int64_t n = values.dim(values.rank() - 2), k = values.dim(values.rank() - 1);
+  const int64_t panelsOfMatrix = (n + panel.columns - 1) / panel.columns;
+  const int64_t panels = values.elements() / (n * k) * panelsOfMatrix;
+  const int64_t panelElements = (k + panel.depth - 1) / panel.depth * panel.columns * panel.depth;
+  const int64_t atOnce = std::max<int64_t>(1, kPanelChunk / panelElements);
+  std::vector<T> buffer;
+  for (int64_t begin = 0; begin < panels; begin += atOnce) {
+    int64_t count = std::min(atOnce, panels - begin);
+    buffer.assign(static_cast<size_t>(count * panelElements), T{});
+    workers.forEach(count, count * panelElements, [&](int64_t i) {
+      int64_t matrix = (begin + i) / panelsOfMatrix;
+      int64_t first = (begin + i) % panelsOfMatrix * panel.columns;
+      encodePanel(values.data() + (matrix * n + first) * k, std::min(panel.columns, n - first), k,
+                  panel, buffer.data() + i * panelElements);
+    });
+    EPIGRAPH_RETURN_IF_ERROR(sink(bytesOf(buffer)));
   }
+  return absl::OkStatus();
 }
 
 } // namespace
 
 absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype, const ByteSink &sink) {
   if (values.isInt())
-    return sink(bytesOf(values.intData(), values.elements()));
-  const size_t elementBytes = dtypeBytes(dtype);
-  std::vector<uint8_t> buffer;
-  for (int64_t begin = 0; begin < values.elements(); begin += kChunk) {
-    int64_t count = std::min(kChunk, values.elements() - begin);
-    buffer.resize(static_cast<size_t>(count) * elementBytes);
-    for (int64_t i = 0; i < count; ++i)
-      store(values.data()[begin + i], dtype, buffer.data() + static_cast<size_t>(i) * elementBytes);
-    EPIGRAPH_RETURN_IF_ERROR(sink(buffer));
-  }
-  return absl::OkStatus();
+    return sink(bytesOf(values.intVector()));
+  return dtype == DType::BF16 ? encodeRows<uint16_t>(values, sink)
+                              : encodeRows<float>(values, sink);
 }
 
 absl::Status encodePanels(const reference::Tensor &values, DType dtype, PanelShape panel,
-                          const ByteSink &sink) {
-  const int64_t n = values.dim(values.rank() - 2), k = values.dim(values.rank() - 1);
-  const int64_t groups = (k + panel.depth - 1) / panel.depth;
-  std::vector<uint8_t> buffer(static_cast<size_t>(groups * panel.columns * panel.depth) *
-                              dtypeBytes(dtype));
-  for (int64_t begin = 0; begin < values.elements(); begin += n * k)
-    for (int64_t first = 0; first < n; first += panel.columns) {
-      encodePanel(values.data() + begin, n, k, first, panel, dtype, buffer);
-      EPIGRAPH_RETURN_IF_ERROR(sink(buffer));
-    }
-  return absl::OkStatus();
+                          const reference::Workers &workers, const ByteSink &sink) {
+  return dtype == DType::BF16 ? encodeAllPanels<uint16_t>(values, panel, workers, sink)
+                              : encodeAllPanels<float>(values, panel, workers, sink);
 }
 
 } // namespace epigraph

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 
 #include "codegen/reference/Tensor.h"
+#include "codegen/reference/Workers.h"
 #include "runtime/artifact/DType.h"
 
 namespace epigraph {
@@ -26,9 +27,9 @@ using ByteSink = std::function<absl::Status(absl::Span<const uint8_t>)>;
 /// Writes `values` row-major as `dtype`: float32 rounds to bf16 to nearest, ties to even.
 absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype, const ByteSink &sink);
 
-/// Writes `values`, of rank 2 or more, in panels, one panel at a time. `dtype` is F32 or BF16.
+/// Writes `values`, of rank 2 or more, in panels, some of them at a time. `dtype` is F32 or BF16.
 absl::Status encodePanels(const reference::Tensor &values, DType dtype, PanelShape panel,
-                          const ByteSink &sink);
+                          const reference::Workers &workers, const ByteSink &sink);
 
 } // namespace epigraph
 

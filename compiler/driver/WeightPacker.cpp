@@ -6,6 +6,7 @@
 
 #include "codegen/reference/WeightProgram.h"
 #include "compiler/driver/WeightEncoding.h"
+#include "compiler/driver/WeightSlices.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/artifact/SafetensorsWriter.h"
 #include "runtime/base/Status.h"
@@ -36,6 +37,7 @@ public:
   Packer(llvm::ArrayRef<StoredWeight> weights, reference::WeightSource &source,
          const PackOptions &options)
       : source_(source), options_(options) {
+    workers_.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     for (const StoredWeight &weight : weights)
       total_ += weight.bytes() * (weight.shared ? 1 : static_cast<uint64_t>(options.ranks));
   }
@@ -46,9 +48,13 @@ public:
 
 private:
   absl::Status writeWeight(const StoredWeight &weight, int rank, SafetensorsWriter &writer);
+  /// The values of `program`, encoded as `weight` is.
+  absl::Status writeValues(exec::WeightOp program, const StoredWeight &weight, int rank,
+                           SafetensorsWriter &writer);
 
   reference::WeightSource &source_;
   const PackOptions &options_;
+  reference::Workers workers_;
   uint64_t total_ = 0;
   uint64_t written_ = 0;
 };
@@ -65,11 +71,25 @@ absl::Status Packer::writeFile(const std::filesystem::path &path,
   return writer.finish();
 }
 
+/// Expert by expert where the program allows it, so that memory holds one expert.
 absl::Status Packer::writeWeight(const StoredWeight &weight, int rank, SafetensorsWriter &writer) {
+  exec::WeightOp whole = weight.op;
+  const int64_t rows = weight.shape.size() > 2 ? weight.shape.front() : 0;
+  for (int64_t row = 0; row < rows; ++row) {
+    mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(whole, rank, row);
+    if (!slice)
+      return writeValues(whole, weight, rank, writer);
+    EPIGRAPH_RETURN_IF_ERROR(writeValues(*slice, weight, rank, writer));
+  }
+  return rows ? absl::OkStatus() : writeValues(whole, weight, rank, writer);
+}
+
+absl::Status Packer::writeValues(exec::WeightOp program, const StoredWeight &weight, int rank,
+                                 SafetensorsWriter &writer) {
   reference::WeightOptions evaluation;
   evaluation.rank = rank;
-  evaluation.workers.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  auto values = reference::evaluateWeight(weight.op, source_, evaluation);
+  evaluation.workers = workers_;
+  auto values = reference::evaluateWeight(program, source_, evaluation);
   if (failed(values))
     return absl::InternalError(absl::StrCat("weight \"", weight.name, "\" cannot be made"));
 
@@ -79,10 +99,11 @@ absl::Status Packer::writeWeight(const StoredWeight &weight, int rank, Safetenso
     written_ += bytes.size();
     return writer.append(bytes);
   };
-  EPIGRAPH_RETURN_IF_ERROR(
-      weight.panel ? encodePanels(**values, weight.dtype,
-                                  {weight.panel.getColumns(), weight.panel.getDepth()}, sink)
-                   : encodeRowMajor(**values, weight.dtype, sink));
+  EPIGRAPH_RETURN_IF_ERROR(weight.panel
+                               ? encodePanels(**values, weight.dtype,
+                                              {weight.panel.getColumns(), weight.panel.getDepth()},
+                                              workers_, sink)
+                               : encodeRowMajor(**values, weight.dtype, sink));
   if (options_.progress)
     options_.progress(static_cast<double>(written_) / static_cast<double>(total_));
   return absl::OkStatus();

@@ -1,5 +1,6 @@
-// Runs the weight program: evaluates one weight after the other and streams it into the files of
-// the artifact, so that memory holds one weight at a time, whatever the size of the checkpoint.
+// Runs the weight program: evaluates one weight after the other, stacks of experts one expert after
+// the other, and streams them into the files of the artifact, so that memory holds one matrix at a
+// time, whatever the size of the checkpoint.
 #ifndef EPIGRAPH_COMPILER_DRIVER_WEIGHTPACKER_H
 #define EPIGRAPH_COMPILER_DRIVER_WEIGHTPACKER_H
 

@@ -57,7 +57,7 @@ TEST(WeightEncodingTest, Panels) {
   // [3, 3] in panels of 2 columns, groups of 2: both sides are padded.
   Tensor values({3, 3}, std::vector<float>{11, 12, 13, 21, 22, 23, 31, 32, 33});
   auto result = encoded<float>(
-      [&](const ByteSink &sink) { return encodePanels(values, DType::F32, {2, 2}, sink); });
+      [&](const ByteSink &sink) { return encodePanels(values, DType::F32, {2, 2}, {}, sink); });
   EXPECT_EQ(result, (std::vector<float>{11, 12, 21, 22, 13, 0, 23, 0, //
                                         31, 32, 0, 0, 33, 0, 0, 0}));
 }
@@ -65,15 +65,28 @@ TEST(WeightEncodingTest, Panels) {
 TEST(WeightEncodingTest, PanelsOfStacks) {
   Tensor values({2, 1, 2}, std::vector<float>{1, 2, 3, 4});
   auto result = encoded<uint16_t>(
-      [&](const ByteSink &sink) { return encodePanels(values, DType::BF16, {2, 2}, sink); });
+      [&](const ByteSink &sink) { return encodePanels(values, DType::BF16, {2, 2}, {}, sink); });
   EXPECT_EQ(result, (std::vector<uint16_t>{0x3f80, 0x4000, 0, 0, 0x4040, 0x4080, 0, 0}));
+}
+
+TEST(WeightEncodingTest, PanelsByManyThreadsAreThoseOfOne) {
+  // More than one chunk of panels, and enough work for threads.
+  Tensor values = Tensor::floats({3, 1000, 3001});
+  for (int64_t i = 0; i < values.elements(); ++i)
+    values.data()[i] = static_cast<float>(i % 251);
+  auto encodedBy = [&](int threads) {
+    return encoded<uint16_t>([&](const ByteSink &sink) {
+      return encodePanels(values, DType::BF16, {32, 2}, {threads}, sink);
+    });
+  };
+  EXPECT_EQ(encodedBy(1), encodedBy(3));
 }
 
 TEST(WeightEncodingTest, SinkErrorsEndIt) {
   Tensor values({2, 2}, std::vector<float>{1, 2, 3, 4});
   ByteSink full = [](absl::Span<const uint8_t>) { return absl::ResourceExhaustedError("full"); };
   EXPECT_FALSE(encodeRowMajor(values, DType::F32, full).ok());
-  EXPECT_FALSE(encodePanels(values, DType::F32, {1, 1}, full).ok());
+  EXPECT_FALSE(encodePanels(values, DType::F32, {1, 1}, {}, full).ok());
 }
 
 } // namespace

@@ -1,0 +1,86 @@
+#include "compiler/driver/WeightSlices.h"
+
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "gtest/gtest.h"
+
+#include "codegen/reference/WeightProgram.h"
+
+namespace epigraph {
+namespace {
+
+class WeightSlicesTest : public testing::Test {
+protected:
+  WeightSlicesTest() { context_.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect>(); }
+
+  /// The weight that `text` declares.
+  exec::WeightOp parse(llvm::StringRef text) {
+    module_ = mlir::parseSourceString<mlir::ModuleOp>(text, &context_);
+    EXPECT_TRUE(module_);
+    return *module_->getOps<exec::WeightOp>().begin();
+  }
+
+  std::vector<float> evaluate(exec::WeightOp weight, int rank) {
+    reference::RandomWeights source(7);
+    reference::WeightOptions options;
+    options.rank = rank;
+    auto values = reference::evaluateWeight(weight, source, options);
+    EXPECT_TRUE(succeeded(values));
+    return succeeded(values) ? (*values)->floatVector() : std::vector<float>();
+  }
+
+  mlir::MLIRContext context_;
+  mlir::OwningOpRef<mlir::ModuleOp> module_;
+};
+
+constexpr const char *kExperts = R"(
+  exec.weight rank_local @experts : tensor<2x6x4xf32, #exec.panel<columns = 2, depth = 1>> {
+    %gate = epi.weight_stack "e.{}.gate" : tensor<4x3x4xbf16>
+    %0 = ep.local_experts %gate {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x3x4xbf16> to tensor<2x3x4xbf16>
+    %1 = epi.cast %0 : tensor<2x3x4xbf16> to tensor<2x3x4xf32>
+    %up = epi.weight_stack "e.{}.up" : tensor<4x4x3xf32>
+    %2 = ep.local_experts %up {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x4x3xf32> to tensor<2x4x3xf32>
+    %3 = epi.transpose %2 [0, 2, 1] : tensor<2x4x3xf32> to tensor<2x3x4xf32>
+    %4 = epi.concat %1, %3 dim 1 : tensor<2x3x4xf32>, tensor<2x3x4xf32> to tensor<2x6x4xf32>
+    %5 = exec.pack %4 : tensor<2x6x4xf32> to tensor<2x6x4xf32, #exec.panel<columns = 2, depth = 1>>
+    exec.yield %5 : tensor<2x6x4xf32, #exec.panel<columns = 2, depth = 1>>
+  })";
+
+TEST_F(WeightSlicesTest, RowsAreThoseOfTheWhole) {
+  exec::WeightOp weight = parse(kExperts);
+  for (int rank : {0, 1}) {
+    std::vector<float> rows;
+    for (int64_t index : {0, 1}) {
+      mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(weight, rank, index);
+      ASSERT_TRUE(slice);
+      EXPECT_TRUE(succeeded(mlir::verify(*slice)));
+      std::vector<float> row = evaluate(*slice, rank);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    EXPECT_EQ(rows, evaluate(weight, rank)) << "rank " << rank;
+  }
+}
+
+TEST_F(WeightSlicesTest, NotWhereRowsMix) {
+  const char *kPrograms[] = {
+      R"(exec.weight @w : tensor<4x2x2xf32> {
+        %0 = epi.weight_stack "e.{}" : tensor<2x2x2xf32>
+        %1 = epi.concat %0, %0 dim 0 : tensor<2x2x2xf32>, tensor<2x2x2xf32> to tensor<4x2x2xf32>
+        exec.yield %1 : tensor<4x2x2xf32>
+      })",
+      R"(exec.weight @w : tensor<3x2x2xf32> {
+        %0 = epi.weight_stack "e.{}" : tensor<2x3x2xf32>
+        %1 = epi.transpose %0 [1, 0, 2] : tensor<2x3x2xf32> to tensor<3x2x2xf32>
+        exec.yield %1 : tensor<3x2x2xf32>
+      })",
+      R"(exec.weight @w : tensor<2x2x2xf32> {
+        %0 = epi.weight "all" : tensor<4x2xf32>
+        %1 = epi.reshape %0 : tensor<4x2xf32> to tensor<2x2x2xf32>
+        exec.yield %1 : tensor<2x2x2xf32>
+      })"};
+  for (const char *program : kPrograms)
+    EXPECT_FALSE(sliceWeight(parse(program), 0, 0)) << program;
+}
+
+} // namespace
+} // namespace epigraph
