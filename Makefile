@@ -40,8 +40,8 @@ release: deps ## build without assertions in build/release
 	@cmake --preset release
 	@cmake --build build/release -j $(JOBS)
 
-install: release ## install the release, stripped, under PREFIX (default build/install)
-	@cmake --install build/release --prefix $(PREFIX) --strip
+install: release ## install the tools, stripped, under PREFIX (default build/install)
+	@cmake --install build/release --component tools --prefix $(PREFIX) --strip
 
 clean: ## remove all build folders
 	rm -rf build

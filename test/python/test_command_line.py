@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -148,6 +149,31 @@ def test_text_is_streamed(bf16_artifact):
         first = os.read(process.stdout.fileno(), 1)
         assert first and process.poll() is None
         process.kill()
+
+
+def test_timings_on_a_terminal(bf16_artifact):
+    """Standard error is a terminal: load time and rates follow the text, on it and not in it."""
+    ours, theirs = pty.openpty()
+    command = [BIN / "epigraph", "run", bf16_artifact, "--prompt", PROMPT, "--max-tokens", "4"]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True)
+    os.close(theirs)
+    seen = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert "tokens/s" in seen and "loaded in" in seen
+    assert b"tokens/s" not in result.stdout
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path):
+    """Whatever the name, the place, the time and the process."""
+    for name in ("a.epi", "other/b.epi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        run_tool("epigraph", "compile", MODEL, "-o", name, "--ep", "2", cwd=tmp_path, check=True)
+    first, second = tmp_path / "a.epi", tmp_path / "other/b.epi"
+    files = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert files == sorted(p.relative_to(second) for p in second.rglob("*") if p.is_file())
+    assert len(files) >= 6
+    for file in files:
+        assert (first / file).read_bytes() == (second / file).read_bytes(), file
 
 
 def test_interrupting_a_run(bf16_artifact, tmp_path):

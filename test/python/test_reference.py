@@ -81,6 +81,16 @@ def test_after_every_phase(phases, window, phase, ranks, attention):
     assert relative_error(mtp, window["mtp_logits"]) < LOGITS_WITHIN
 
 
+@pytest.mark.parametrize("phase", PHASES)
+def test_text_and_bytecode_round_trips(phases, tmp_path, phase):
+    """The whole model, as any phase leaves it, is the same read back from text and from bytecode."""
+    text = phases(4)[phase].read_text()
+    assert run_tool("epigraph-opt", "-", input=text, check=True).stdout == text
+    bytecode = tmp_path / "module.mlirbc"
+    run_tool("epigraph-opt", "-", "--emit-bytecode", "-o", bytecode, input=text, check=True)
+    assert run_tool("epigraph-opt", bytecode, check=True).stdout == text
+
+
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8])
 def test_imported_graph_on_ranks(phases, window, ranks):
     """The graph as imported, run by several ranks at once: each computes all of it."""
