@@ -46,6 +46,7 @@ public:
       : options_(options), context_(MLIRContext::Threading::DISABLED),
         diagnostics_(&context_, options.warning) {
     context_.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect, func::FuncDialect>();
+    context_.printOpOnDiagnostic(false); // The message and its place are enough for a user.
     collectPassStatistics(context_, result_.report.passes);
   }
 

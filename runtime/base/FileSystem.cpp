@@ -138,6 +138,12 @@ AtomicFile::~AtomicFile() {
 }
 
 absl::StatusOr<AtomicFile> AtomicFile::create(const std::filesystem::path &path) {
+  // A rename would put a file in the place of a device such as /dev/null.
+  std::error_code error;
+  const std::filesystem::file_status there = std::filesystem::status(path, error);
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there))
+    return absl::InvalidArgumentError(absl::StrCat(
+        "cannot write ", path.string(), ": it is not a regular file; choose another name"));
   // Names left behind by a killed process with the same id are stepped over.
   for (int attempt = 0;; ++attempt) {
     std::string temporary = absl::StrCat(path.string(), ".", ::getpid(), "-", attempt, ".tmp");

@@ -58,6 +58,15 @@ TEST(FileSystemTest, NamesTheFileItCannotWrite) {
   EXPECT_EQ(fileCount(folder.path()), 1u);
 }
 
+TEST(FileSystemTest, KeepsWhatIsNoRegularFile) {
+  TestFolder folder;
+  std::filesystem::path pipe = folder.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  expectError(writeFileAtomically(pipe, "x"), absl::StatusCode::kInvalidArgument,
+              "pipe: it is not a regular file");
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+}
+
 TEST(FileSystemTest, KnowsPathsThatStayInside) {
   for (const char *path : {"a", "weights/rank-0.safetensors", "a..b", ".hidden", "..."})
     EXPECT_TRUE(isContainedPath(path)) << path;
