@@ -120,8 +120,10 @@ llvm::Expected<std::string> linkSharedObject(llvm::ArrayRef<std::string> objects
   if (std::error_code code = llvm::sys::fs::createUniqueDirectory("epigraph-link", folder))
     return makeError("cannot create a temporary folder: " + code.message() +
                      "; name a writable one in TMPDIR");
-  llvm::scope_exit cleanup(
-      [&] { llvm::sys::fs::remove_directories(folder, /*IgnoreErrors=*/true); });
+  llvm::scope_exit cleanup([&] {
+    // What cannot be removed from a folder for temporary files is the system's to clean up.
+    (void)llvm::sys::fs::remove_directories(folder, /*IgnoreErrors=*/true);
+  });
   return linkIn(folder, objects);
 }
 

@@ -7,7 +7,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/Threading.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/Triple.h"
 #include "llvm/TargetParser/X86TargetParser.h"
@@ -88,7 +87,6 @@ llvm::Expected<CpuTarget> hostTarget() {
   target.tuneCpu = llvm::sys::getHostCPUName().str();
   if (llvm::Error error = setTiers(enabledOf(llvm::sys::getHostCPUFeatures()), target))
     return error;
-  target.cores = std::max(1, llvm::get_physical_cores());
   const long l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
   target.l2Bytes = l2 > 0 ? l2 : kNamedL2Bytes;
   return target;

@@ -20,7 +20,6 @@ struct CpuTarget {
   std::vector<std::string> requiredFeatures; ///< LLVM's names, in a fixed order
   int64_t vectorWidth = 8;                   ///< float32 elements of the widest register: 8 or 16
   bool hasBf16Dot = false;                   ///< has the dot product of bf16 pairs (AVX512-BF16)
-  int64_t cores = 1;                         ///< cores that tiles are shared among
   int64_t l2Bytes = 0;                       ///< second-level cache of one core, in bytes
 
   /// The features as LLVM takes them: "+avx,+avx2,...".
