@@ -8,6 +8,9 @@
 # Headers are included from the root of the repository ("runtime/base/Status.h"); generated ones lie
 # at the same path under the build folder.
 
+# Installed programs find libMLIR where the build found it: Debian keeps it in a folder of its own.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
 add_library(epigraph_options INTERFACE)
 target_include_directories(epigraph_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 target_compile_options(epigraph_options INTERFACE
