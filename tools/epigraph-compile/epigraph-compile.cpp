@@ -103,10 +103,11 @@ void declare(CLI::App &app, Arguments &args) {
 
 /// One line on the terminal that is overwritten as phases go by.
 void showProgress(Phase phase, double share) {
+  const std::string name(phaseName(phase));
   if (share > 0)
-    std::fprintf(stderr, "\r\033[K%s %3.0f %%", phaseName(phase).data(), share * 100);
+    std::fprintf(stderr, "\r\033[K%s %3.0f %%", name.c_str(), share * 100);
   else
-    std::fprintf(stderr, "\r\033[K%s", phaseName(phase).data());
+    std::fprintf(stderr, "\r\033[K%s", name.c_str());
 }
 
 /// Whether the result is IR, not an artifact.
