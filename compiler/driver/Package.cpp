@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compiler/driver/PackagedTokenizer.h"
 #include "compiler/driver/PlanWriter.h"
 #include "compiler/driver/StagedArtifact.h"
 #include "compiler/driver/WeightPacker.h"
@@ -68,6 +69,12 @@ absl::Status copyTokenizer(const Checkpoint &checkpoint, StagedArtifact &artifac
   if (!std::filesystem::exists(path, error))
     return absl::OkStatus(); // Such an artifact runs on token ids.
   EPIGRAPH_ASSIGN_OR_RETURN(std::string text, readFile(path, kMaxTokenizerBytes));
+  std::string config;
+  path = checkpoint.directory() / "tokenizer_config.json";
+  if (std::filesystem::exists(path, error)) {
+    EPIGRAPH_ASSIGN_OR_RETURN(config, readFile(path, kMaxTokenizerBytes));
+  }
+  EPIGRAPH_ASSIGN_OR_RETURN(text, packagedTokenizer(text, config));
   return artifact.addFile(kTokenizerFile, text);
 }
 
