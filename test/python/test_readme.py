@@ -47,7 +47,7 @@ def test_commands(clone):
 
 def test_demo(tmp_path):
     """`make demo` builds the tools and runs scripts/demo; the tools are built by now."""
-    recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True,
+    recipe = subprocess.run(["make", "--no-print-directory", "-n", "demo"], cwd=ROOT, capture_output=True, text=True,
                             check=True).stdout.splitlines()
     assert recipe[-1].startswith("scripts/demo ")
     result = subprocess.run([ROOT / "scripts/demo", BIN, tmp_path], capture_output=True, text=True)
