@@ -89,9 +89,9 @@ absl::StatusOr<std::string> packagedTokenizer(std::string_view tokenizerJson,
                      "\" is not a token of tokenizer.json; correct one of the two files"));
   json added = bosTemplate(*bos, *id);
   tokenizer["post_processor"] =
-      processor.is_null() ? std::move(added)
-                          : json{{"type", "Sequence"},
-                                 {"processors", json::array({processor, std::move(added)})}};
+      processor.is_null()
+          ? std::move(added)
+          : json{{"type", "Sequence"}, {"processors", json::array({processor, std::move(added)})}};
   return tokenizer.dump(1) + "\n";
 }
 

@@ -40,8 +40,8 @@ LogicalResult LocalExpertsOp::verify() {
 }
 
 /// `mesh` must name an `ep.mesh`; with `placement`, of as many ranks as the placement has.
-static LogicalResult verifyMesh(Operation *op, FlatSymbolRefAttr mesh, SymbolTableCollection &symbols,
-                                PlacementAttr placement = {}) {
+static LogicalResult verifyMesh(Operation *op, FlatSymbolRefAttr mesh,
+                                SymbolTableCollection &symbols, PlacementAttr placement = {}) {
   auto meshOp = symbols.lookupNearestSymbolFrom<MeshOp>(op, mesh);
   if (!meshOp)
     return op->emitOpError("there is no ep.mesh ") << mesh;
@@ -100,7 +100,8 @@ LogicalResult CombineOp::verify() {
 }
 
 LogicalResult ScatterExpertsOp::verify() {
-  if (failed(verifyShape(*this, "counts", getCounts().getType(), {getPlacement().getExperts()})) || // (C1)
+  if (failed(verifyShape(*this, "counts", getCounts().getType(),
+                         {getPlacement().getExperts()})) || // (C1)
       failed(verifyShape(*this, "received_counts", getReceivedCounts().getType(),
                          {getPlacement().getLocalExperts()})))
     return failure();
@@ -114,6 +115,7 @@ ScatterExpertsOp GatherExpertsOp::getScatter() {
 LogicalResult GatherExpertsOp::verify() {
   ScatterExpertsOp scatter = getScatter();
   if (!scatter || scatter.getCounts() != getCounts()) // (C2)
-    return emitOpError("received_counts must come from the ep.scatter_experts that got these counts");
+    return emitOpError(
+        "received_counts must come from the ep.scatter_experts that got these counts");
   return verifyRows(*this, "the result", getRows().getType(), getResult().getType()); // (C1)
 }

@@ -26,7 +26,8 @@ namespace epigraph::epi {
 /// The name of the module attribute that holds a `#epi.model`.
 inline constexpr llvm::StringLiteral kModelAttrName = "epi.model";
 
-/// The name that a checkpoint tensor gets in the text of the IR: "model.layers.3.self_attn.q_a_proj.weight" reads
+/// The name that a checkpoint tensor gets in the text of the IR:
+/// "model.layers.3.self_attn.q_a_proj.weight" reads
 /// `%q_a_proj`.
 std::string getShortName(llvm::StringRef tensorName);
 

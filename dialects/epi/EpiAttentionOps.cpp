@@ -22,7 +22,8 @@ LogicalResult KvAppendOp::verify() {
   if (failed(verifyShape(*this, "the first part", getFirst().getType(), first)) || // (C1)
       failed(verifyShape(*this, "the second part", getSecond().getType(), second)))
     return failure();
-  if (elementOf(getFirst().getType()) != element || elementOf(getSecond().getType()) != element) // (C2)
+  if (elementOf(getFirst().getType()) != element ||
+      elementOf(getSecond().getType()) != element) // (C2)
     return emitOpError("both parts must have the cache's element type ") << element;
   return success();
 }
@@ -37,11 +38,11 @@ LogicalResult AttentionOp::verify() {
   auto cache = getCache().getType();
   int64_t rows = dim(getQ().getType(), 0), heads = dim(getQ().getType(), 1);
   if (heads % cache.getHeads()) // (C1)
-    return emitOpError("query heads (") << heads << ") must be a multiple of the cache's heads ("
-                                        << cache.getHeads() << ")";
+    return emitOpError("query heads (")
+           << heads << ") must be a multiple of the cache's heads (" << cache.getHeads() << ")";
   if (failed(verifyShape(*this, "q", getQ().getType(), {rows, heads, cache.getKey()})) || // (C2)
-      failed(verifyShape(*this, "the result", getResult().getType(),
-                         {rows, heads, cache.getValue()})))
+      failed(
+          verifyShape(*this, "the result", getResult().getType(), {rows, heads, cache.getValue()})))
     return failure();
   return verifyScale(*this, getScale()); // (C3)
 }
@@ -49,7 +50,8 @@ LogicalResult AttentionOp::verify() {
 LogicalResult MlaAttentionOp::verify() {
   auto cache = getCache().getType();
   int64_t rows = dim(getQ().getType(), 0), heads = dim(getQ().getType(), 1);
-  if (failed(verifyShape(*this, "q_rope", getQRope().getType(), {rows, heads, cache.getRope()}))) // (C1)
+  if (failed(verifyShape(*this, "q_rope", getQRope().getType(),
+                         {rows, heads, cache.getRope()}))) // (C1)
     return failure();
   int64_t outSize = dim(getResult().getType(), 2);
   if (getUp()) { // (C2)

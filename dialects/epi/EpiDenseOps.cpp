@@ -29,7 +29,8 @@ LogicalResult EmbeddingOp::verify() {
   if (elementOf(table) != elementOf(result)) // (C2)
     return emitOpError("the result must have the table's element type, got ")
            << elementOf(result) << " for " << elementOf(table);
-  return verifyShape(*this, "the result", result, {dim(getIds().getType(), 0), dim(table, 1)}); // (C1)
+  return verifyShape(*this, "the result", result,
+                     {dim(getIds().getType(), 0), dim(table, 1)}); // (C1)
 }
 
 LogicalResult RmsNormOp::verify() {
@@ -53,8 +54,8 @@ LogicalResult RopeOp::verify() {
   auto x = cast<RankedTensorType>(getX().getType());
   int64_t dims = dim(getTable().getType(), 1);
   if (x.getShape().back() != dims) // (C1)
-    return emitOpError("rotates ") << dims << " dims (its table's), but the last dimension of x is "
-                                   << x.getShape().back();
+    return emitOpError("rotates ")
+           << dims << " dims (its table's), but the last dimension of x is " << x.getShape().back();
   return success();
 }
 
@@ -146,7 +147,8 @@ LogicalResult TransposeOp::verify() {
 }
 
 /// `parts` must equal `whole` but for `dim`, where their sizes add up to it.
-static LogicalResult verifyParts(Operation *op, RankedTensorType whole, TypeRange parts, int64_t dim) {
+static LogicalResult verifyParts(Operation *op, RankedTensorType whole, TypeRange parts,
+                                 int64_t dim) {
   if (dim < 0 || dim >= whole.getRank() || whole.isDynamicDim(dim))
     return op->emitOpError("dim ") << dim << " is not a static dimension of " << whole;
   int64_t sum = 0;
@@ -170,7 +172,8 @@ static LogicalResult verifyParts(Operation *op, RankedTensorType whole, TypeRang
 LogicalResult SplitOp::verify() {
   if (getNumResults() < 2) // (C1)
     return emitOpError("must have two or more results");
-  return verifyParts(*this, cast<RankedTensorType>(getX().getType()), getResultTypes(), // (C2), (C3)
+  return verifyParts(*this, cast<RankedTensorType>(getX().getType()),
+                     getResultTypes(), // (C2), (C3)
                      getDim());
 }
 

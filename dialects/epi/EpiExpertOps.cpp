@@ -24,7 +24,8 @@ LogicalResult RouteOp::verify() {
   if (groups < 1 || experts % groups) // (C2)
     return emitOpError("groups (") << groups << ") must divide the experts (" << experts << ")";
   if (topGroups < 1 || topGroups > groups)
-    return emitOpError("top_groups (") << topGroups << ") must lie in 1 to groups (" << groups << ")";
+    return emitOpError("top_groups (")
+           << topGroups << ") must lie in 1 to groups (" << groups << ")";
   int64_t candidates = experts / groups * topGroups;
   if (topK < 1 || topK > candidates) // (C3)
     return emitOpError("top_k (") << topK << ") must lie in 1 to the " << candidates
@@ -36,7 +37,8 @@ LogicalResult RouteOp::verify() {
 
 LogicalResult ExpertsOp::verify() {
   Type ids = getIds().getType(), gate = getGate().getType();
-  if (failed(verifyShape(*this, "weights", getWeights().getType(), {dim(ids, 0), dim(ids, 1)}))) // (C1)
+  if (failed(verifyShape(*this, "weights", getWeights().getType(),
+                         {dim(ids, 0), dim(ids, 1)}))) // (C1)
     return failure();
   int64_t experts = dim(gate, 0), inner = dim(gate, 1), hidden = dim(getX().getType(), 1); // (C2)
   if (failed(verifyShape(*this, "gate", gate, {experts, inner, hidden})) ||
@@ -56,7 +58,8 @@ LogicalResult PermuteOp::verify() {
 
 LogicalResult UnpermuteOp::verify() {
   Type slots = getSlots().getType();
-  if (failed(verifyShape(*this, "weights", getWeights().getType(), {dim(slots, 0), dim(slots, 1)}))) // (C1)
+  if (failed(verifyShape(*this, "weights", getWeights().getType(),
+                         {dim(slots, 0), dim(slots, 1)}))) // (C1)
     return failure();
   return verifyShape(*this, "the result", getResult().getType(), // (C2)
                      {dim(slots, 0), dim(getRows().getType(), 1)});

@@ -15,7 +15,8 @@ namespace epigraph::exec {
 
 /// The module attribute that holds the `#exec.limits`.
 inline constexpr llvm::StringLiteral kLimitsAttrName = "exec.limits";
-/// The attribute of a producing operation: one `#exec.buffer` for each result, made by `--exec-plan-memory`.
+/// The attribute of a producing operation: one `#exec.buffer` for each result, made by
+/// `--exec-plan-memory`.
 inline constexpr llvm::StringLiteral kBuffersAttrName = "exec.buffers";
 /// The function attribute that says how large its arena is, in bytes (an i64 integer attribute).
 inline constexpr llvm::StringLiteral kArenaBytesAttrName = "exec.arena_bytes";

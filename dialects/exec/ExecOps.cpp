@@ -16,7 +16,8 @@ LogicalResult WeightOp::verify() {
   Operation *yield = block.getTerminator();
   if (block.getNumArguments() != 0 || yield->getNumOperands() != 1 || // (C1)
       yield->getOperand(0).getType() != getType())
-    return emitOpError("the region must have no arguments and yield one value of type ") << getType();
+    return emitOpError("the region must have no arguments and yield one value of type ")
+           << getType();
   if (!cast<RankedTensorType>(getType()).hasStaticShape()) // (C2)
     return emitOpError("must have a static shape, got ") << getType();
   bool slices = !block.getOps<ep::LocalExpertsOp>().empty();
@@ -35,8 +36,8 @@ LogicalResult LoadWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (!weight)
     return emitOpError("there is no exec.weight ") << getWeightAttr();
   if (weight.getType() != getResult().getType()) // (C1)
-    return emitOpError("has type ") << getResult().getType() << " but " << getWeightAttr() << " has "
-                                    << weight.getType();
+    return emitOpError("has type ")
+           << getResult().getType() << " but " << getWeightAttr() << " has " << weight.getType();
   return success();
 }
 

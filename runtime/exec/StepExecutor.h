@@ -1,5 +1,5 @@
-// What runs one step of a model: the compiled plan (PlanExecutor) or the reference interpreter. Sessions are
-// written against this interface alone.
+// What runs one step of a model: the compiled plan (PlanExecutor) or the reference interpreter.
+// Sessions are written against this interface alone.
 #ifndef EPIGRAPH_RUNTIME_EXEC_STEPEXECUTOR_H
 #define EPIGRAPH_RUNTIME_EXEC_STEPEXECUTOR_H
 
@@ -13,13 +13,13 @@
 
 namespace epigraph {
 
-/// A ragged batch: tokens of many sequences, prefill chunks and single decode tokens together. Tokens of one
-/// sequence are contiguous and in order of position.
+/// A ragged batch: tokens of many sequences, prefill chunks and single decode tokens together.
+/// Tokens of one sequence are contiguous and in order of position.
 struct StepBatch {
-  std::vector<int32_t> ids;        ///< [tokens]
-  std::vector<int32_t> positions;  ///< [tokens]
-  std::vector<int32_t> sequence;   ///< [tokens] row of the page table
-  std::vector<int32_t> pageTable;  ///< [sequences][pageTableStride]
+  std::vector<int32_t> ids;       ///< [tokens]
+  std::vector<int32_t> positions; ///< [tokens]
+  std::vector<int32_t> sequence;  ///< [tokens] row of the page table
+  std::vector<int32_t> pageTable; ///< [sequences][pageTableStride]
   int32_t pageTableStride = 0;
   std::vector<int32_t> outputRows; ///< token rows whose logits are wanted
   /// [tokens][hidden]: the second input of function "mtp", else empty.
@@ -54,12 +54,12 @@ public:
 
   virtual const ModelInfo &info() const = 0;
 
-  /// Runs `function` ("main" or "mtp") on one batch (replicated attention: every rank runs it, rank 0's result
-  /// is returned) or on one batch for each rank (data-parallel attention; batches may be empty).
-  /// Errors: InvalidArgument for a batch that breaks the limits; DeadlineExceeded or Aborted when a rank failed.
-  virtual absl::StatusOr<std::vector<StepResult>> step(std::string_view function,
-                                                       absl::Span<const StepBatch> batches,
-                                                       bool wantHidden) = 0;
+  /// Runs `function` ("main" or "mtp") on one batch (replicated attention: every rank runs it, rank
+  /// 0's result is returned) or on one batch for each rank (data-parallel attention; batches may be
+  /// empty). Errors: InvalidArgument for a batch that breaks the limits; DeadlineExceeded or
+  /// Aborted when a rank failed.
+  virtual absl::StatusOr<std::vector<StepResult>>
+  step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) = 0;
 };
 
 } // namespace epigraph

@@ -1,9 +1,9 @@
 // The artifact's tokenizer.json puts BOS first where either file of the checkpoint says so.
 #include "compiler/driver/PackagedTokenizer.h"
 
+#include "nlohmann/json.hpp"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "nlohmann/json.hpp"
 
 namespace epigraph {
 namespace {
@@ -42,9 +42,10 @@ TEST(PackagedTokenizerTest, AddsATemplateBehindThePostProcessor) {
 }
 
 TEST(PackagedTokenizerTest, FindsBosInTheVocabulary) {
-  const json packaged = json::parse(
-      packagedTokenizer(R"({"model": {"vocab": {"a": 3}}})", R"({"add_bos_token": true, "bos_token": "a"})")
-          .value());
+  const json packaged =
+      json::parse(packagedTokenizer(R"({"model": {"vocab": {"a": 3}}})",
+                                    R"({"add_bos_token": true, "bos_token": "a"})")
+                      .value());
   EXPECT_EQ(packaged.at("post_processor").at("special_tokens").at("a").at("ids"), json::array({3}));
 }
 
