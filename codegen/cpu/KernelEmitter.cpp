@@ -134,7 +134,7 @@ void KernelEmitter::forLoop(Value first, Value last, int64_t step, LoopBody body
   body(loop.getInductionVar());
 }
 
-Values KernelEmitter::forLoop(Value first, Value last, int64_t step, Values initial,
+Values KernelEmitter::forLoop(Value first, Value last, int64_t step, const Values &initial,
                               CarryBody body) {
   auto loop = scf::ForOp::create(builder, loc, first, last, constant(step), initial);
   OpBuilder::InsertionGuard guard(builder);
@@ -155,13 +155,13 @@ void KernelEmitter::ifThenElse(Value condition, llvm::function_ref<void()> ifTru
 }
 
 void KernelEmitter::forColumns(int64_t count, llvm::function_ref<void(Value, int64_t)> body) {
-  forColumns(count, {}, [&](Value column, int64_t width, Values) -> Values {
+  forColumns(count, {}, [&](Value column, int64_t width, const Values &) -> Values {
     body(column, width);
     return {};
   });
 }
 
-Values KernelEmitter::forColumns(int64_t count, Values initial,
+Values KernelEmitter::forColumns(int64_t count, const Values &initial,
                                  llvm::function_ref<Values(Value, int64_t, Values)> body) {
   const int64_t full = count / width() * width();
   Values carried = initial;
@@ -170,8 +170,10 @@ Values KernelEmitter::forColumns(int64_t count, Values initial,
   else if (full > 0 && initial.empty())
     forLoop(constant(0), constant(full), width(), [&](Value column) { body(column, width(), {}); });
   else if (full > 0)
-    carried = forLoop(constant(0), constant(full), width(), carried,
-                      [&](Value column, Values values) { return body(column, width(), values); });
+    carried =
+        forLoop(constant(0), constant(full), width(), carried, [&](Value column, Values values) {
+          return body(column, width(), std::move(values));
+        });
   int64_t column = full;
   for (int64_t part = width() / 2; part >= 1; part /= 2)
     if (count & part) {

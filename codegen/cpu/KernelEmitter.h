@@ -136,13 +136,13 @@ public:
   using CarryBody = llvm::function_ref<Values(Value index, Values carried)>;
   void forLoop(Value first, Value last, int64_t step, LoopBody body);
   /// A loop that carries values; `body` returns the next ones, the result is the last ones.
-  Values forLoop(Value first, Value last, int64_t step, Values initial, CarryBody body);
+  Values forLoop(Value first, Value last, int64_t step, const Values &initial, CarryBody body);
   void ifThenElse(Value condition, llvm::function_ref<void()> ifTrue,
                   llvm::function_ref<void()> ifFalse);
   /// Columns [0, count) in vectors: a loop over full ones, then powers of two.
   void forColumns(int64_t count, llvm::function_ref<void(Value column, int64_t width)> body);
   /// The same, carrying values.
-  Values forColumns(int64_t count, Values initial,
+  Values forColumns(int64_t count, const Values &initial,
                     llvm::function_ref<Values(Value column, int64_t width, Values carried)> body);
 
 private:

@@ -33,11 +33,12 @@ public:
   void reduce(epi::RmsNormOp norm) {
     Values sum{e.number(0.0, e.width())};
     for (const Run &run : layout.runsOf(norm.getX()))
-      sum = overRun(run, sum, [&](Value repetition, Value column, int64_t width, Values carried) {
-        Chunk chunk{repetition, column, width, {}};
-        Value x = e.padWithZeros(evaluate(norm.getX(), run.at, chunk), e.width());
-        return Values{e.fma(x, x, carried[0])};
-      });
+      sum = overRun(run, sum,
+                    [&](Value repetition, Value column, int64_t width, const Values &carried) {
+                      Chunk chunk{repetition, column, width, {}};
+                      Value x = e.padWithZeros(evaluate(norm.getX(), run.at, chunk), e.width());
+                      return Values{e.fma(x, x, carried[0])};
+                    });
     Value mean = e.divideFloats(e.sumOf(sum[0]),
                                 e.number(static_cast<double>(layout.elementsOf(norm.getX())), 0));
     Value shifted = e.addFloats(mean, e.number(norm.getEps().convertToDouble(), 0));
@@ -49,12 +50,13 @@ public:
     const int64_t bytes = byteSize(elementOf(value));
     Value base = frame.resultRow(index, row);
     for (const Run &run : layout.runsOf(value))
-      overRun(run, {}, [&](Value repetition, Value column, int64_t width, Values) -> Values {
-        Chunk chunk{repetition, column, width, {}};
-        Value result = evaluateExactly(value, run.at, chunk);
-        e.storeFloats(result, addressOf(base, run.at, chunk, bytes), elementOf(value));
-        return {};
-      });
+      overRun(run, {},
+              [&](Value repetition, Value column, int64_t width, const Values &) -> Values {
+                Chunk chunk{repetition, column, width, {}};
+                Value result = evaluateExactly(value, run.at, chunk);
+                e.storeFloats(result, addressOf(base, run.at, chunk, bytes), elementOf(value));
+                return {};
+              });
   }
 
 private:
@@ -65,12 +67,13 @@ private:
     std::map<std::tuple<void *, int64_t, int64_t, bool>, Value> known;
   };
 
-  Values overRun(const Run &run, Values carried,
+  Values overRun(const Run &run, const Values &carried,
                  llvm::function_ref<Values(Value, Value, int64_t, Values)> body) {
-    auto columns = [&](Value repetition, Values values) {
-      return e.forColumns(run.length, values, [&](Value column, int64_t width, Values inner) {
-        return body(repetition, column, width, inner);
-      });
+    auto columns = [&](Value repetition, const Values &values) {
+      return e.forColumns(run.length, values,
+                          [&](Value column, int64_t width, const Values &inner) {
+                            return body(repetition, column, width, inner);
+                          });
     };
     if (run.count == 1)
       return columns(e.constant(0), carried);
