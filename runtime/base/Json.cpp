@@ -204,6 +204,16 @@ void JsonObject::read(std::string_view key, uint32_t &out, uint32_t max) {
   out = static_cast<uint32_t>(wide);
 }
 
+void JsonObject::read(std::string_view key, double &out) {
+  const json *value = member(key);
+  if (!value)
+    return;
+  if (value->is_number())
+    out = value->get<double>();
+  else
+    fail(key, expectedFound("a number", *value));
+}
+
 namespace {
 
 /// Reads an array whose elements `convert` accepts; returns what is wrong, or nothing.

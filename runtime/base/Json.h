@@ -43,6 +43,8 @@ public:
             uint64_t max = std::numeric_limits<uint64_t>::max());
   void read(std::string_view key, uint32_t &out,
             uint32_t max = std::numeric_limits<uint32_t>::max());
+  /// Any number, with or without a fraction.
+  void read(std::string_view key, double &out);
   void read(std::string_view key, std::vector<std::string> &out);
   void read(std::string_view key, std::vector<uint64_t> &out);
   void read(std::string_view key, std::vector<uint32_t> &out);

@@ -1,0 +1,32 @@
+// Targets by name or by description: `--target cpu`, `cpu:x86-64-v3`, `server.json`. All of them
+// are a Machine; those of this build have nominal numbers where a description says nothing.
+#ifndef EPIGRAPH_CODEGEN_TARGET_TARGET_H
+#define EPIGRAPH_CODEGEN_TARGET_TARGET_H
+
+#include "llvm/Support/Error.h"
+
+#include "codegen/target/CpuTarget.h"
+#include "runtime/device/Machine.h"
+
+namespace epigraph {
+
+/// What a model is compiled for.
+struct Target {
+  Machine machine; ///< complete: every number that costs are made of is there
+  CpuTarget cpu;
+};
+
+/// The target of a description: its name is "cpu:NAME". Numbers that it leaves out become nominal
+/// ones of its instruction set. Errors: a base or processor that LLVM does not know, a feature of
+/// no name that LLVM knows, features that kernels need and it lacks, vectors wider than its
+/// features allow.
+llvm::Expected<Target> makeTarget(const Machine &machine);
+
+/// The target that `text` names: "cpu" (this machine, whose rates are nominal, so that one build
+/// gives one artifact), "cpu:NAME" as parseCpuTarget knows it, or a file (with '/' or ending in
+/// ".json") of parseMachine.
+llvm::Expected<Target> parseTarget(llvm::StringRef text);
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_CODEGEN_TARGET_TARGET_H
