@@ -1,6 +1,5 @@
 #include "compiler/pipeline/Pipeline.h"
 
-#include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
 #include "codegen/cpu/Passes.h"
@@ -13,66 +12,71 @@ using namespace mlir;
 
 namespace epigraph {
 
-static void addCleanup(OpPassManager &passes) {
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
+static void addCleanup(PassList &passes) {
+  passes.optional(createCanonicalizerPass());
+  passes.optional(createCSEPass());
 }
 
-static void buildCanonicalize(OpPassManager &passes) {
+static void listCanonicalize(PassList &passes) {
   // First: the cleanup would drop dead weights too, but not say which.
-  passes.addPass(createElideDeadWeightsPass());
+  passes.optional(createElideDeadWeightsPass());
   addCleanup(passes);
 }
 
-static void buildFuse(OpPassManager &passes) {
+static void listFuse(PassList &passes, const PipelineOptions &options) {
   // Absorbing first: what becomes of kv_b_proj is two projections of their own.
-  passes.addPass(createAbsorbMlaPass());
-  passes.addPass(createFuseProjectionsPass());
-  passes.addPass(createFuseResidualNormPass());
-  passes.addPass(createFuseSwigluPass());
+  passes.optional(createAbsorbMlaPass());
+  if (options.fusionLevel >= 1) {
+    passes.optional(createFuseProjectionsPass());
+    passes.optional(createFuseResidualNormPass());
+    passes.optional(createFuseSwigluPass());
+  }
   addCleanup(passes);
 }
 
-static void buildQuantize(OpPassManager &passes, const PipelineOptions &options) {
+static void listQuantize(PassList &passes, const PipelineOptions &options) {
   ConvertComputeTypePassOptions convert;
   convert.type = options.compute;
-  passes.addPass(createConvertComputeTypePass(convert));
+  passes.required(createConvertComputeTypePass(convert), "it gives values the type of --compute");
   addCleanup(passes);
 }
 
-static void buildPartition(OpPassManager &passes, const PipelineOptions &options) {
+static void listPartition(PassList &passes, const PipelineOptions &options) {
   PartitionExpertsPassOptions partition;
   partition.ranks = options.ranks;
   partition.attention = options.attention;
-  passes.addPass(createPartitionExpertsPass(partition));
+  passes.required(createPartitionExpertsPass(partition),
+                  "it turns experts into the projections that targets have kernels for");
   // The experts are projections only now.
-  passes.addPass(createFuseProjectionsPass());
-  passes.addPass(createFuseSwigluPass());
+  if (options.fusionLevel >= 1) {
+    passes.optional(createFuseProjectionsPass());
+    passes.optional(createFuseSwigluPass());
+  }
   addCleanup(passes);
 }
 
-static void buildSchedule(OpPassManager &passes) {
-  passes.addPass(createDecomposeDispatchPass());
-  passes.addPass(createHoistWeightsPass());
-  passes.addPass(createOutlineKernelsPass());
+static void listSchedule(PassList &passes) {
+  passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
+  passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
+  passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");
 }
 
-void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {
+static void listPasses(PassList &passes, Phase phase, const PipelineOptions &options) {
   switch (phase) {
   case Phase::Canonicalize:
-    return buildCanonicalize(passes);
+    return listCanonicalize(passes);
   case Phase::Fuse:
-    return buildFuse(passes);
+    return listFuse(passes, options);
   case Phase::Quantize:
-    return buildQuantize(passes, options);
+    return listQuantize(passes, options);
   case Phase::Partition:
-    return buildPartition(passes, options);
+    return listPartition(passes, options);
   case Phase::Schedule:
-    return buildSchedule(passes);
+    return listSchedule(passes);
   case Phase::PlanMemory:
-    return passes.addPass(createPlanMemoryPass());
+    return passes.required(createPlanMemoryPass(), "the runtime runs planned memory only");
   case Phase::Codegen:
-    return passes.addPass(createPackWeightsPass());
+    return passes.required(createPackWeightsPass(), "CPU kernels read packed weights only");
   case Phase::Sparsify: // No passes yet.
   case Phase::Import:   // The importer's.
   case Phase::Pack:     // The packer's.
@@ -80,42 +84,23 @@ void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &optio
   }
 }
 
-namespace {
+std::vector<ListedPass> passesOf(Phase phase, const PipelineOptions &options) {
+  PassList list;
+  listPasses(list, phase, options);
+  std::vector<ListedPass> passes = list.take();
+  llvm::erase_if(passes, [&](const ListedPass &listed) {
+    return listed.isOptional() &&
+           (!options.optimize || llvm::is_contained(options.disabled, listed.pass->getArgument()));
+  });
+  return passes;
+}
 
-/// PipelineOptions as text: "--epigraph-partition=ranks=4".
-struct TextualOptions : PassPipelineOptions<TextualOptions> {
-  Option<int64_t> ranks{*this, "ranks", llvm::cl::desc("ranks that share the experts"),
-                        llvm::cl::init(1)};
-  Option<ep::AttentionMode> attention{
-      *this, "attention", llvm::cl::desc("how attention is shared among the ranks"),
-      llvm::cl::init(ep::AttentionMode::Replicated),
-      llvm::cl::values(
-          clEnumValN(ep::AttentionMode::Replicated, "replicated", "all ranks, all tokens"),
-          clEnumValN(ep::AttentionMode::Data, "data", "each rank, sequences of its own"))};
-  Option<ComputeType> compute{
-      *this, "compute", llvm::cl::desc("type of activations, caches and weights"),
-      llvm::cl::init(ComputeType::BFloat16),
-      llvm::cl::values(clEnumValN(ComputeType::BFloat16, "bfloat16", "as the checkpoint says"),
-                       clEnumValN(ComputeType::Float32, "float32", "32-bit floats throughout"))};
-};
-
-} // namespace
-
-void registerPhasePipelines() {
-  // Registrations keep references to their names.
-  static std::array<std::string, kPhases.size()> names, descriptions;
-  for (Phase phase : kPhases) {
-    if (phase == Phase::Import || phase == Phase::Pack)
-      continue;
-    size_t index = static_cast<size_t>(phase);
-    names[index] = "epigraph-" + std::string(phaseName(phase));
-    descriptions[index] = "The passes of the phase " + std::string(phaseName(phase));
-    PassPipelineRegistration<TextualOptions>(
-        names[index], descriptions[index],
-        [phase](OpPassManager &passes, const TextualOptions &options) {
-          buildPhase(passes, phase, {options.ranks, options.attention, options.compute});
-        });
-  }
+void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {
+  for (ListedPass &listed : passesOf(phase, options))
+    passes.addPass(std::move(listed.pass));
+  for (const InsertedPass &inserted : options.inserted)
+    if (inserted.phase == phase && failed(parsePassPipeline(inserted.pipeline, passes)))
+      llvm_unreachable("checkPipeline parses inserted passes");
 }
 
 } // namespace epigraph

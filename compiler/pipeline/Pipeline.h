@@ -4,7 +4,12 @@
 #define EPIGRAPH_COMPILER_PIPELINE_PIPELINE_H
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "absl/status/statusor.h"
+
+#include "compiler/pipeline/PassList.h"
 #include "compiler/pipeline/Phase.h"
 #include "dialects/ep/Ep.h"
 #include "mlir/Pass/PassManager.h"
@@ -12,20 +17,58 @@
 
 namespace epigraph {
 
-/// What passes need to know of the compilation.
+/// How far operations are put together into kernels: 0 not at all; 1 known patterns; 2 also groups
+/// that the cost model finds worth it; 3 whatever it does not find harmful.
+inline constexpr int64_t kDefaultFusionLevel = 2;
+inline constexpr int64_t kMaxFusionLevel = 3;
+
+/// A pass, or pipeline, given as text, that runs after the passes of a phase.
+struct InsertedPass {
+  /// As in --pass-pipeline, for a builtin.module: "NAME{options}", "func.func(NAME)", "A,B".
+  std::string pipeline;
+  Phase phase;
+};
+
+/// What passes need to know of the compilation, and which of them run.
 struct PipelineOptions {
   int64_t ranks = 1;
   ep::AttentionMode attention = ep::AttentionMode::Replicated;
   ComputeType compute = ComputeType::BFloat16;
+  /// 0 to kMaxFusionLevel.
+  int64_t fusionLevel = kDefaultFusionLevel;
+  /// False: every pass that may be left out is.
+  bool optimize = true;
+  /// Flags of passes that are left out wherever they would run: "epi-fuse-swiglu".
+  std::vector<std::string> disabled;
+  std::vector<InsertedPass> inserted;
 };
 
-/// Adds the passes of `phase`. Import and pack have none; codegen's prepare the graph for the
-/// kernel builders of the CPU target.
+/// Registers every pass that a pipeline can name: Epigraph's, and MLIR's general ones. May be
+/// called again.
+void registerPasses();
+
+/// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
+/// `attention`, `compute` and `fusion-level`.
+void registerPhasePipelines();
+
+/// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.
+absl::StatusOr<InsertedPass> parseInsertedPass(llvm::StringRef text);
+
+/// Whether `options` can be had. InvalidArgument says what is wrong: passes to leave out that do
+/// not exist or are needed, passes to insert that do not parse (they must be registered), at a
+/// phase that runs none.
+absl::Status checkPipeline(const PipelineOptions &options);
+
+/// The passes of `phase` that `options` leave in, without those inserted. Import and pack have
+/// none; codegen's prepare the graph for the kernel builders of the CPU target.
+std::vector<ListedPass> passesOf(Phase phase, const PipelineOptions &options);
+
+/// Adds the passes of `phase`, then those inserted there. `options` must satisfy checkPipeline.
+/// `passes` should nest implicitly, for inserted passes on functions.
 void buildPhase(mlir::OpPassManager &passes, Phase phase, const PipelineOptions &options);
 
-/// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with options `ranks`,
-/// `attention` and `compute`.
-void registerPhasePipelines();
+/// The flags of all passes that may be left out, in the order in which they first run.
+std::vector<std::string> optionalPasses();
 
 } // namespace epigraph
 

@@ -1,8 +1,12 @@
 #include "runtime/base/ExitCode.h"
 
+#include "runtime/base/ErrorCode.h"
+
 namespace epigraph {
 
 ExitCode exitCodeOf(const absl::Status &status) {
+  if (std::optional<ErrorCode> code = errorCodeOf(status))
+    return errorInfo(*code).exit;
   switch (status.code()) {
   case absl::StatusCode::kOk:
     return ExitCode::Ok;

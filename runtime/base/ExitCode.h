@@ -25,7 +25,7 @@ enum class ExitCode : int {
   Interrupted = 130,
 };
 
-/// The exit code for an outcome:
+/// The exit code for an outcome: that of its error code (runtime/base/ErrorCode.h), or else
 ///   OK                                                                              -> Ok
 ///   InvalidArgument DataLoss NotFound FailedPrecondition AlreadyExists
 ///   PermissionDenied Unauthenticated                                                -> BadInput
@@ -33,7 +33,8 @@ enum class ExitCode : int {
 ///   ResourceExhausted DeadlineExceeded OutOfRange Unavailable                       -> Resources
 ///   Cancelled                                                                       -> Interrupted
 ///   Internal Unknown Aborted                                                        -> Internal
-/// Usage has no status: the programs return it themselves when they parse their arguments.
+/// Usage has no status of its own: refusals with such an error code have it, and the programs
+/// return it when they parse their arguments.
 ExitCode exitCodeOf(const absl::Status &status);
 
 } // namespace epigraph

@@ -10,15 +10,17 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
+#include "runtime/base/ErrorCode.h"
 #include "runtime/base/StringView.h"
 
 namespace epigraph {
 
-/// `status` with "context: " before its message; same code. An OK status stays OK.
+/// `status` with "context: " before its message; same codes. An OK status stays OK.
 inline absl::Status withContext(const absl::Status &status, std::string_view context) {
   if (status.ok())
     return status;
-  return absl::Status(status.code(), absl::StrCat(abslView(context), ": ", status.message()));
+  return withCodeOf(
+      status, absl::Status(status.code(), absl::StrCat(abslView(context), ": ", status.message())));
 }
 
 } // namespace epigraph
