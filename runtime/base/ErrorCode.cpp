@@ -40,7 +40,7 @@ std::optional<ErrorCode> errorCodeFromText(std::string_view text) {
 
 absl::Status withCode(ErrorCode code, absl::Status status) {
   if (!status.ok() && !errorCodeOf(status))
-    status.SetPayload(kPayload, absl::Cord(errorCodeText(code)));
+    status.SetPayload(kPayload, absl::Cord(absl::string_view(errorCodeText(code))));
   return status;
 }
 
