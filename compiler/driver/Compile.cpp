@@ -11,8 +11,12 @@
 #include "compiler/driver/CountFusion.h"
 #include "compiler/driver/Diagnostics.h"
 #include "compiler/driver/Package.h"
+#include "compiler/driver/PassPlugins.h"
 #include "compiler/driver/PassStatistics.h"
+#include "compiler/driver/Reproducer.h"
 #include "compiler/driver/StagedArtifact.h"
+#include "compiler/driver/StartModule.h"
+#include "compiler/driver/TargetAttribute.h"
 #include "compiler/pipeline/Pipeline.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
@@ -27,13 +31,14 @@ using Clock = std::chrono::steady_clock;
 std::string printIr(ModuleOp module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.print(stream);
+  // With locations, which name the layers: who reads it sees them, and `startFrom` keeps them.
+  module.print(stream, OpPrintingFlags().enableDebugInfo().useLocalScope());
   stream << '\n';
   return text;
 }
 
-/// A failing pass of these phases found something that the target or the mesh cannot do; of the
-/// others, a bug.
+/// A failing pass of these phases usually found something that the target or the mesh cannot do; of
+/// the others, a bug.
 absl::StatusCode failureCode(Phase phase) {
   return phase == Phase::Partition || phase == Phase::Codegen ? absl::StatusCode::kUnimplemented
                                                               : absl::StatusCode::kInternal;
@@ -52,44 +57,99 @@ public:
 
   absl::StatusOr<CompileResult> run();
 
+  /// Whether a pass crashed. What it worked on must not be touched again.
+  bool crashed() const { return crashed_; }
+
 private:
   absl::Status checkOptions();
+  absl::Status checkPhases();
+  absl::Status preparePipeline();
   absl::Status runPhase(Phase phase);
   absl::Status import();
+  absl::Status start();
   absl::Status runPasses(Phase phase);
+  absl::Status passFailure(Phase phase, const Reproducer &reproducer);
   absl::Status generateKernels();
-  absl::Status dump(const std::string &name, const std::string &text);
+  absl::Status dump(Phase phase, const std::string &suffix, const std::string &text);
+  bool skips(Phase phase) const;
   bool isCancelled() const { return options_.cancelled && *options_.cancelled; }
 
   const CompileOptions &options_;
   CompileResult result_; // Outlives the context, which reports to it.
   MLIRContext context_;
   DiagnosticCollector diagnostics_;
-  CpuTarget target_;
+  Target target_;
   std::optional<Checkpoint> checkpoint_;
   ImportedModel model_;
   cpu::KernelLibrary kernels_;
+  PipelineOptions pipeline_;
+  bool crashed_ = false;
 };
 
 /// What can be told before any work is done.
 absl::Status Compilation::checkOptions() {
   if (options_.ranks < 1 || options_.ranks > UINT16_MAX)
-    return absl::InvalidArgumentError(
-        absl::StrCat("--ep is ", options_.ranks, "; expected 1 to ", UINT16_MAX));
+    return withCode(ErrorCode::BadLimit,
+                    absl::InvalidArgumentError(
+                        absl::StrCat("--ep is ", options_.ranks, "; expected 1 to ", UINT16_MAX)));
   const ImportLimits &limits = options_.limits;
   if (limits.batchTokens < 1 || limits.batchTokens > INT32_MAX || limits.sequences < 1 ||
       limits.sequences > INT32_MAX || limits.maxContext.value_or(1) < 1)
-    return absl::InvalidArgumentError("--max-batch-tokens, --max-seqs and --max-context must be "
-                                      "positive and less than 2^31");
-  llvm::Expected<CpuTarget> target = parseCpuTarget(options_.target);
+    return withCode(ErrorCode::BadLimit,
+                    absl::InvalidArgumentError("--max-batch-tokens, --max-seqs and --max-context "
+                                               "must be positive and less than 2^31"));
+  llvm::Expected<Target> target = parseTarget(options_.target);
   if (!target)
     return absl::UnimplementedError(llvm::toString(target.takeError()));
   target_ = *target;
+  EPIGRAPH_RETURN_IF_ERROR(checkPhases());
+  EPIGRAPH_RETURN_IF_ERROR(preparePipeline());
   if (options_.stopAfter.value_or(Phase::Pack) != Phase::Pack)
     return absl::OkStatus();
   if (options_.output.empty())
-    return absl::InvalidArgumentError("no output is named: give -o NAME.epi");
+    return withCode(ErrorCode::Usage,
+                    absl::InvalidArgumentError("no output is named: give -o NAME.epi"));
   return checkOutput(options_.output);
+}
+
+absl::Status Compilation::checkPhases() {
+  if (options_.startFrom.empty())
+    return absl::OkStatus();
+  if (options_.startPhase == Phase::Import)
+    return withCode(
+        ErrorCode::WrongStartPhase,
+        absl::InvalidArgumentError("--start-from stands in place of the phase import, so "
+                                   "--start-phase must be a later one"));
+  if (options_.stopAfter.value_or(Phase::Pack) < options_.startPhase)
+    return withCode(ErrorCode::WrongStartPhase,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        "--stop-after ", std::string(phaseName(*options_.stopAfter)),
+                        " comes before --start-phase ", std::string(phaseName(options_.startPhase)),
+                        ", so --start-phase must be that phase or an earlier one")));
+  return absl::OkStatus();
+}
+
+/// Which passes will run.
+absl::Status Compilation::preparePipeline() {
+  registerPasses();
+  EPIGRAPH_RETURN_IF_ERROR(loadPassPlugins(options_.passPlugins));
+  pipeline_.ranks = options_.ranks;
+  pipeline_.attention = options_.attention == AttentionSharing::Data
+                            ? ep::AttentionMode::Data
+                            : ep::AttentionMode::Replicated;
+  pipeline_.compute = options_.compute;
+  pipeline_.fusionLevel = options_.fusionLevel;
+  pipeline_.optimize = options_.optimize;
+  pipeline_.disabled = options_.disabledPasses;
+  for (const std::string &text : options_.insertedPasses) {
+    EPIGRAPH_ASSIGN_OR_RETURN(pipeline_.inserted.emplace_back(), parseInsertedPass(text));
+  }
+  return checkPipeline(pipeline_);
+}
+
+/// Whether IR that the compilation starts from has been through `phase`.
+bool Compilation::skips(Phase phase) const {
+  return !options_.startFrom.empty() && phase != Phase::Import && phase < options_.startPhase;
 }
 
 absl::StatusOr<CompileResult> Compilation::run() {
@@ -100,6 +160,8 @@ absl::StatusOr<CompileResult> Compilation::run() {
   report.attention = options_.attention == AttentionSharing::Data ? "data" : "replicated";
   report.ranks = options_.ranks;
   for (Phase phase : kPhases) {
+    if (skips(phase))
+      continue;
     if (isCancelled())
       return absl::CancelledError("interrupted");
     if (options_.progress)
@@ -117,63 +179,104 @@ absl::StatusOr<CompileResult> Compilation::run() {
 }
 
 absl::Status Compilation::runPhase(Phase phase) {
-  if (phase == Phase::Pack)
+  if (phase == Phase::Pack) {
+    if (kernels_.sharedObject.empty()) // The compilation starts here.
+      EPIGRAPH_RETURN_IF_ERROR(generateKernels());
     return diagnostics_.withErrors(
-        packageArtifact(options_, model_, *checkpoint_, target_, kernels_, result_.report));
-  EPIGRAPH_RETURN_IF_ERROR(phase == Phase::Import ? import() : runPasses(phase));
+        packageArtifact(options_, model_, *checkpoint_, target_.cpu, kernels_, result_.report));
+  }
+  if (phase == Phase::Import)
+    EPIGRAPH_RETURN_IF_ERROR(start());
+  EPIGRAPH_RETURN_IF_ERROR(runPasses(phase));
   if (phase == Phase::Schedule)
     result_.report.fusion = countFusion(*model_.module);
   if (phase == Phase::Codegen)
     EPIGRAPH_RETURN_IF_ERROR(generateKernels());
   if (options_.dumpDirectory.empty())
     return absl::OkStatus();
-  return dump(std::string(phaseName(phase)), printIr(*model_.module));
+  return dump(phase, "", printIr(*model_.module));
 }
 
 absl::Status Compilation::import() {
-  EPIGRAPH_ASSIGN_OR_RETURN(checkpoint_, Checkpoint::open(options_.model));
   auto model = importModel(context_, *checkpoint_, options_.limits);
   EPIGRAPH_RETURN_IF_ERROR(diagnostics_.withErrors(model.status()));
   model_ = std::move(*model);
+  return absl::OkStatus();
+}
+
+/// Imports, or reads what was imported earlier.
+absl::Status Compilation::start() {
+  EPIGRAPH_ASSIGN_OR_RETURN(checkpoint_, Checkpoint::open(options_.model));
+  if (options_.startFrom.empty()) {
+    EPIGRAPH_RETURN_IF_ERROR(import());
+  } else {
+    EPIGRAPH_ASSIGN_OR_RETURN(model_,
+                              readStartModule(context_, diagnostics_, options_, *checkpoint_));
+    if (options_.startPhase > Phase::Schedule)
+      result_.report.fusion = countFusion(*model_.module);
+  }
+  (*model_.module)->setAttr(exec::kTargetAttrName, targetAttribute(context_, target_));
   result_.report.model = model_.architecture;
   result_.report.checkpointBytes = checkpoint_->totalBytes();
   return absl::OkStatus();
 }
 
 absl::Status Compilation::runPasses(Phase phase) {
-  PassManager passes(&context_);
-  PipelineOptions options;
-  options.ranks = options_.ranks;
-  options.attention = options_.attention == AttentionSharing::Data ? ep::AttentionMode::Data
-                                                                   : ep::AttentionMode::Replicated;
-  options.compute = options_.compute;
-  buildPhase(passes, phase, options);
+  Reproducer reproducer;
+  PassManager passes(&context_, ModuleOp::getOperationName(), PassManager::Nesting::Implicit);
+  buildPhase(passes, phase, pipeline_);
+  if (passes.empty())
+    return absl::OkStatus();
+  reproducer.watch(passes);
   if (succeeded(passes.run(*model_.module)))
     return absl::OkStatus();
-  return diagnostics_.takeErrors(failureCode(phase), phaseName(phase));
+  crashed_ = reproducer.crashed();
+  return passFailure(phase, reproducer);
+}
+
+/// What the failing pass said, and how to replay it.
+absl::Status Compilation::passFailure(Phase phase, const Reproducer &reproducer) {
+  absl::Status status =
+      reproducer.crashed()
+          ? absl::InternalError(absl::StrCat(std::string(phaseName(phase)), ": the pass ",
+                                             reproducer.failedPass(), " crashed"))
+          : diagnostics_.takeErrors(failureCode(phase), phaseName(phase));
+  if (errorCodeOf(status) && options_.reproducer.empty())
+    return status; // A refusal: the pass did what it should.
+  if (status.code() == absl::StatusCode::kInternal)
+    status = withCode(ErrorCode::PassFailed, std::move(status));
+  absl::StatusOr<std::string> command = reproducer.write(options_);
+  std::string more = command.ok() ? "\nto replay the failing pass: " + *command
+                                  : "\nno reproducer: " + std::string(command.status().message());
+  return withCodeOf(status, absl::Status(status.code(), absl::StrCat(status.message(), more)));
 }
 
 absl::Status Compilation::generateKernels() {
-  if (failed(cpu::buildKernelLibrary(*model_.module, target_, kernels_)))
+  if (failed(cpu::buildKernelLibrary(*model_.module, target_.cpu, kernels_)))
     return diagnostics_.takeErrors(failureCode(Phase::Codegen), phaseName(Phase::Codegen));
   return options_.dumpDirectory.empty() ? absl::OkStatus()
-                                        : dump("codegen-kernels", kernels_.kernelsMlir);
+                                        : dump(Phase::Codegen, "-kernels", kernels_.kernelsMlir);
 }
 
-absl::Status Compilation::dump(const std::string &name, const std::string &text) {
+/// Writes NN-PHASESUFFIX.mlir.
+absl::Status Compilation::dump(Phase phase, const std::string &suffix, const std::string &text) {
   std::error_code error;
   std::filesystem::create_directories(options_.dumpDirectory, error);
   if (error)
     return errnoStatus(error.value(), "creating", options_.dumpDirectory);
-  size_t number = result_.report.seconds.size(); // Phases that are done.
-  std::string file = absl::StrCat(absl::Dec(number, absl::kZeroPad2), "-", name, ".mlir");
+  std::string file = absl::StrCat(absl::Dec(static_cast<int>(phase), absl::kZeroPad2), "-",
+                                  std::string(phaseName(phase)), suffix, ".mlir");
   return writeFileAtomically(options_.dumpDirectory / file, text);
 }
 
 } // namespace
 
 absl::StatusOr<CompileResult> compileModel(const CompileOptions &options) {
-  return Compilation(options).run();
+  auto compilation = std::make_unique<Compilation>(options);
+  absl::StatusOr<CompileResult> result = compilation->run();
+  if (compilation->crashed())
+    (void)compilation.release(); // Destroying half-rewritten IR could crash again.
+  return result;
 }
 
 } // namespace epigraph

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -33,10 +34,29 @@ struct CompileOptions {
   AttentionSharing attention = AttentionSharing::Replicated;
   ComputeType compute = ComputeType::BFloat16;
   ImportLimits limits;
+  /// How far operations are put together into kernels: 0 (not at all) to 3.
+  int64_t fusionLevel = 2;
+  /// False: every pass that may be left out is.
+  bool optimize = true;
+  /// Flags of optimisations to leave out wherever they would run: "epi-fuse-swiglu".
+  std::vector<std::string> disabledPasses;
+  /// Shared objects that register passes (MLIR pass plugins).
+  std::vector<std::filesystem::path> passPlugins;
+  /// Passes to add, "NAME@PHASE" or "NAME{options}@PHASE": each runs after its phase's own passes.
+  std::vector<std::string> insertedPasses;
+  /// Starts from this IR, which an earlier compilation of `model` wrote (dumpDirectory, or the IR of
+  /// stopAfter), in place of importing; `limits` are then the IR's. Empty: imports.
+  std::filesystem::path startFrom;
+  /// With `startFrom`: the first phase to run.
+  Phase startPhase = Phase::Canonicalize;
   /// Ends after this phase, with no artifact unless it is Pack.
   std::optional<Phase> stopAfter;
   /// Writes NN-PHASE.mlir after each phase; empty: nothing.
   std::filesystem::path dumpDirectory;
+  /// Where a failing pass leaves what replays it. Empty: epigraph-reproducer-PASS.mlir in
+  /// dumpDirectory, or else in the working directory; and none for refusals that have a code, which
+  /// are no failures of a pass.
+  std::filesystem::path reproducer;
   /// Called as each phase starts, and within long ones with the share done, from 0 to 1.
   std::function<void(Phase, double)> progress;
   /// Warnings of passes, one line each.
@@ -47,13 +67,14 @@ struct CompileOptions {
 
 struct CompileResult {
   Report report;
-  /// With `stopAfter`: the IR after that phase, as text.
+  /// With `stopAfter`: the IR after that phase, as text, with the location of every operation.
   std::string ir;
 };
 
 /// Compiles. Errors say what is wrong with which input: InvalidArgument and NotFound (checkpoint,
 /// output, limits), Unimplemented (architecture, target, ranks that do not divide the experts),
-/// Cancelled; Internal is a bug. After any of them, no file is left behind but dumps.
+/// Cancelled; Internal is a bug. Most carry an error code (runtime/base/ErrorCode.h). After any of
+/// them, no file is left behind but dumps and reproducers.
 absl::StatusOr<CompileResult> compileModel(const CompileOptions &options);
 
 } // namespace epigraph

@@ -77,7 +77,29 @@ absl::StatusOr<GenerationIds> readGenerationIds(const std::filesystem::path &dir
   return ids;
 }
 
+absl::StatusOr<ImportedModel> describe(const Family &family, const ConfigObject &config,
+                                       const std::filesystem::path &directory) {
+  ImportedModel model;
+  std::vector<std::string> architectures = config.texts("architectures");
+  model.architecture =
+      architectures.empty() ? std::string(family.modelType) : architectures.front();
+  EPIGRAPH_ASSIGN_OR_RETURN(model.ids, readGenerationIds(directory, config));
+  return model;
+}
+
 } // namespace
+
+absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint) {
+  std::filesystem::path path = checkpoint.directory() / "config.json";
+  EPIGRAPH_ASSIGN_OR_RETURN(nlohmann::json json, readConfigFile(path));
+  ConfigProblems problems;
+  ConfigObject config(json, path.string(), problems);
+  EPIGRAPH_ASSIGN_OR_RETURN(const Family *family, findFamily(config));
+  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model,
+                            describe(*family, config, checkpoint.directory()));
+  EPIGRAPH_RETURN_IF_ERROR(problems.status());
+  return model;
+}
 
 absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Checkpoint &checkpoint,
                                           const ImportLimits &limits) {
@@ -87,11 +109,8 @@ absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Chec
   ConfigObject config(json, path.string(), problems);
   EPIGRAPH_ASSIGN_OR_RETURN(const Family *family, findFamily(config));
 
-  ImportedModel model;
-  std::vector<std::string> architectures = config.texts("architectures");
-  model.architecture =
-      architectures.empty() ? std::string(family->modelType) : architectures.front();
-  EPIGRAPH_ASSIGN_OR_RETURN(model.ids, readGenerationIds(checkpoint.directory(), config));
+  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model,
+                            describe(*family, config, checkpoint.directory()));
   if (config.has("quantization_config"))
     config.unsupported("quantization_config", "give a checkpoint in bfloat16 or float32");
   DType activation = readActivationType(config);

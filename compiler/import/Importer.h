@@ -26,6 +26,10 @@ struct ImportedModel {
   GenerationIds ids;
 };
 
+/// What `checkpoint` says of its model beside the graph: all of ImportedModel but the module. Errors
+/// as of importModel.
+absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint);
+
 /// Imports the model that `checkpoint` holds. `context` must have the epi, ep, exec and func
 /// dialects loaded. Errors name the file and key, or the tensors: InvalidArgument for what is
 /// broken, Unimplemented for models that Epigraph does not know.

@@ -31,8 +31,42 @@ void EpDialect::initialize() {
 }
 
 LogicalResult PlacementAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t experts,
-                                    int64_t ranks) {
-  if (experts <= 0 || ranks <= 0 || experts % ranks) // (C1)
-    return emitError() << "ranks (" << ranks << ") must divide experts (" << experts << ")";
+                                    int64_t ranks, DenseI64ArrayAttr slots) {
+  int64_t count = slots ? slots.size() : experts;
+  if (experts <= 0 || ranks <= 0 || count % ranks) // (C1)
+    return emitError() << "ranks (" << ranks << ") must divide "
+                       << (slots ? "slots (" : "experts (") << count << ")";
+  if (!slots)
+    return success();
+  llvm::SmallVector<bool> placed(std::min(experts, count), false);
+  if (count < experts) // (C2)
+    return emitError() << count << " slots cannot hold " << experts << " experts";
+  for (int64_t expert : slots.asArrayRef()) {
+    if (expert < 0 || expert >= experts)
+      return emitError() << "there is no expert " << expert << " of " << experts;
+    placed[expert] = true;
+  }
+  auto missing = llvm::find(placed, false);
+  if (missing != placed.end())
+    return emitError() << "expert " << missing - placed.begin() << " has no slot";
   return success();
+}
+
+SmallVector<int64_t> PlacementAttr::getReplicas(int64_t expert) const {
+  if (!getSlots())
+    return {expert};
+  SmallVector<int64_t> replicas;
+  for (auto [slot, holds] : llvm::enumerate(getSlots().asArrayRef()))
+    if (holds == expert)
+      replicas.push_back(static_cast<int64_t>(slot));
+  return replicas;
+}
+
+int64_t PlacementAttr::getMostReplicas() const {
+  if (!getSlots())
+    return 1;
+  SmallVector<int64_t> count(getExperts(), 0);
+  for (int64_t expert : getSlots().asArrayRef())
+    ++count[expert];
+  return *llvm::max_element(count);
 }

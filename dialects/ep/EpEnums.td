@@ -11,4 +11,12 @@ def Ep_AttentionMode : I32EnumAttr<"AttentionMode", "how attention is shared amo
   let cppNamespace = "::epigraph::ep";
   let genSpecializedAttr = 0;
 }
+
+def Ep_Axis : I32EnumAttr<"Axis", "a dimension of the mesh", [
+  I32EnumAttrCase<"Expert", 0, "expert">,
+  I32EnumAttrCase<"Tensor", 1, "tensor">
+]> {
+  let cppNamespace = "::epigraph::ep";
+  let genSpecializedAttr = 0;
+}
 #endif // EPIGRAPH_DIALECTS_EP_EPENUMS_TD

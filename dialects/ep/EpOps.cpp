@@ -23,9 +23,20 @@ void ScatterExpertsOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   setName(getReceivedCounts(), "received_counts");
 }
 
+void MeshOp::build(OpBuilder &builder, OperationState &state, StringRef name, int64_t expert,
+                   int64_t tensor, AttentionMode attention) {
+  build(builder, state, builder.getStringAttr(name), builder.getI64IntegerAttr(expert),
+        builder.getI64IntegerAttr(tensor),
+        AttentionModeAttr::get(builder.getContext(), attention));
+}
+
 LogicalResult MeshOp::verify() {
-  if (static_cast<int64_t>(getExpert()) < 1) // (C1)
-    return emitOpError("must have at least one rank, got expert = ") << getExpert();
+  // Ranks are counted in 16 bits (runtime/artifact/plan.fbs).
+  auto isCount = [](int64_t value) { return value >= 1 && value <= UINT16_MAX; };
+  int64_t expert = getExpert(), tensor = getTensor();
+  if (!isCount(expert) || !isCount(tensor) || !isCount(expert * tensor)) // (C1)
+    return emitOpError("must have 1 to 65535 ranks, got expert = ")
+           << expert << ", tensor = " << tensor;
   return success();
 }
 
@@ -37,6 +48,37 @@ LogicalResult LocalExpertsOp::verify() {
   SmallVector<int64_t> shape(type.getShape());
   shape[0] = getPlacement().getLocalExperts();
   return verifyShape(*this, "the result", getResult().getType(), shape);
+}
+
+LogicalResult LocalShardOp::verify() {
+  auto type = cast<RankedTensorType>(getW().getType());
+  int64_t dim = getDim(), parts = getParts();
+  if (dim < 0 || dim >= type.getRank() || parts < 1 || type.isDynamicDim(dim) ||
+      type.getDimSize(dim) % parts) // (C1)
+    return emitOpError("cannot cut dim ") << dim << " of " << type << " into " << parts << " parts";
+  SmallVector<int64_t> shape(type.getShape());
+  shape[dim] /= parts;
+  if (elementOf(type) != elementOf(getResult().getType()))
+    return emitOpError("the result must have element type ") << elementOf(type);
+  return verifyShape(*this, "the result", getResult().getType(), shape);
+}
+
+LogicalResult ReplicaTableOp::verify() {
+  return verifyShape(*this, "the result", getResult().getType(), // (C1)
+                     {getPlacement().getExperts(), 1 + getPlacement().getMostReplicas()});
+}
+
+LogicalResult AssignReplicasOp::verify() {
+  int64_t columns = dim(getTable().getType(), 1);
+  if (columns < 2) // (C1)
+    return emitOpError("table must have two or more columns, got ") << columns;
+  return success();
+}
+
+LogicalResult WaitOp::verify() {
+  if (getTokens().empty()) // (C1)
+    return emitOpError("must have a token");
+  return success();
 }
 
 /// `mesh` must name an `ep.mesh`; with `placement`, of as many ranks as the placement has.
@@ -52,7 +94,19 @@ static LogicalResult verifyMesh(Operation *op, FlatSymbolRefAttr mesh,
 }
 
 LogicalResult ShardRowsOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (getToken())
+    return emitOpError("moves nothing between ranks, so it has no token");
   return verifyMesh(*this, getMeshAttr(), symbols);
+}
+LogicalResult GatherColumnsOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (failed(verifyMesh(*this, getMeshAttr(), symbols)))
+    return failure();
+  auto mesh = symbols.lookupNearestSymbolFrom<MeshOp>(*this, getMeshAttr());
+  auto x = cast<RankedTensorType>(getX().getType());
+  if (x.getRank() != 2 || elementOf(x) != elementOf(getResult().getType()))
+    return emitOpError("x must be [rows, columns] of the result's element type, got ") << x;
+  return verifyShape(*this, "the result", getResult().getType(), // (C1)
+                     {dim(x, 0), dim(x, 1) * mesh.getSize(getAxis())});
 }
 LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyMesh(*this, getMeshAttr(), symbols);
@@ -101,7 +155,7 @@ LogicalResult CombineOp::verify() {
 
 LogicalResult ScatterExpertsOp::verify() {
   if (failed(verifyShape(*this, "counts", getCounts().getType(),
-                         {getPlacement().getExperts()})) || // (C1)
+                         {getPlacement().getNumSlots()})) || // (C1)
       failed(verifyShape(*this, "received_counts", getReceivedCounts().getType(),
                          {getPlacement().getLocalExperts()})))
     return failure();

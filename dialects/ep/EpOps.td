@@ -24,6 +24,20 @@ def Ep_ExchangeType : TypeDef<Ep_Dialect, "Exchange"> {
   let summary = "which rows went where in a dispatch: what `ep.combine` needs to bring them back";
 }
 
+def Ep_TokenType : TypeDef<Ep_Dialect, "Token"> {
+  let mnemonic = "token";
+  let summary = "a collective under way: `ep.wait` for it";
+  let description = [{
+    An operation that gives a token only starts. Until an `ep.wait` for the token, or for that of a collective started
+    later (they finish in the order in which they start), its operands must keep their values and its results may not be
+    read. `--exec-verify-waits` checks that.
+  }];
+}
+
+def Ep_AxisAttr : EnumAttr<Ep_Dialect, Ep_Axis, "axis"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+
 def Ep_AttentionModeAttr : EnumAttr<Ep_Dialect, Ep_AttentionMode, "attention"> {
   let assemblyFormat = "`<` $value `>`";
 }
@@ -32,20 +46,33 @@ def Ep_PlacementAttr : AttrDef<Ep_Dialect, "Placement"> {
   let mnemonic = "placement";
   let summary = "which rank owns which expert";
   let description = [{
-    Contiguous: expert e belongs to rank e * ranks / experts. A rank's local experts are its own in ascending order.
+    Experts lie in slots; every rank has the same number of them, rank 0 the first. Without `slots`, expert e lies in
+    slot e. With it, slot s holds expert `slots[s]`, so that experts may lie anywhere and a busy one in several slots: its
+    replicas. Operations that move rows count in slots; `ep.assign_replicas` turns experts into slots.
 
-    (C1) `ranks` divides `experts`.
+    (C1) `ranks` divides the number of slots. (C2) each expert has a slot, and each slot one of the experts.
 
-    Example: `#ep.placement<experts = 256, ranks = 8>`
+    Example: `#ep.placement<experts = 256, ranks = 8>`, `#ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>`
   }];
-  let parameters = (ins "int64_t":$experts, "int64_t":$ranks);
-  let assemblyFormat = "`<` `experts` `=` $experts `,` `ranks` `=` $ranks `>`";
+  let parameters = (ins "int64_t":$experts, "int64_t":$ranks, OptionalParameter<"::mlir::DenseI64ArrayAttr">:$slots);
+  let assemblyFormat = "`<` `experts` `=` $experts `,` `ranks` `=` $ranks (`,` `slots` `=` $slots^)? `>`";
   let genVerifyDecl = 1;
+  let builders = [AttrBuilder<(ins "int64_t":$experts, "int64_t":$ranks), [{
+    return $_get($_ctxt, experts, ranks, ::mlir::DenseI64ArrayAttr());
+  }]>];
   let extraClassDeclaration = [{
-    /// Experts of each rank.
-    int64_t getLocalExperts() const { return getExperts() / getRanks(); }
-    /// The rank that owns `expert`.
-    int64_t getOwner(int64_t expert) const { return expert / getLocalExperts(); }
+    /// Slots of all ranks: the experts, and their replicas.
+    int64_t getNumSlots() const { return getSlots() ? getSlots().size() : getExperts(); }
+    /// Slots of each rank.
+    int64_t getLocalExperts() const { return getNumSlots() / getRanks(); }
+    /// The rank that `slot` belongs to.
+    int64_t getOwner(int64_t slot) const { return slot / getLocalExperts(); }
+    /// The expert in `slot`.
+    int64_t getExpertOf(int64_t slot) const { return getSlots() ? getSlots()[slot] : slot; }
+    /// The slots of `expert`, ascending.
+    ::llvm::SmallVector<int64_t> getReplicas(int64_t expert) const;
+    /// The most slots that one expert has.
+    int64_t getMostReplicas() const;
   }];
 }
 
@@ -54,24 +81,37 @@ class Ep_Op<string mnemonic, list<Trait> traits = []> : Op<Ep_Dialect, mnemonic,
 def Ep_MeshOp : Ep_Op<"mesh", [Symbol]> {
   let summary = "the ranks, as a named mesh";
   let description = [{
-    `expert` ranks share the experts among them. `attention` says whether all of them run attention on all tokens
-    (`replicated`) or each on sequences of its own (`data`).
+    `expert` groups of `tensor` ranks; rank r is member r % tensor of group r / tensor. The groups share the experts among
+    them; the members of a group share the heads and columns of each projection. `attention` says whether all groups
+    run attention on all tokens (`replicated`) or each on sequences of its own (`data`).
 
-    (C1) `expert` is positive.
+    A collective runs along one axis: along `expert` among the ranks that are the same member of their groups, along
+    `tensor` among the members of one group.
+
+    (C1) `expert` and `tensor` are positive.
 
     ```mlir
-    ep.mesh @world {expert = 8 : i64, attention = #ep.attention<replicated>}
+    ep.mesh @world {expert = 4 : i64, tensor = 2 : i64, attention = #ep.attention<replicated>}
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$expert, Ep_AttentionModeAttr:$attention);
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$expert, DefaultValuedAttr<I64Attr, "1">:$tensor,
+                       Ep_AttentionModeAttr:$attention);
   let assemblyFormat = "$sym_name attr-dict";
   let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name, "int64_t":$expert, "int64_t":$tensor,
+                                 "AttentionMode":$attention)>];
+  let extraClassDeclaration = [{
+    /// Ranks of all groups.
+    int64_t getRanks() { return getExpert() * getTensor(); }
+    /// Ranks along `axis`.
+    int64_t getSize(Axis axis) { return axis == Axis::Expert ? getExpert() : getTensor(); }
+  }];
 }
 
 def Ep_LocalExpertsOp : Ep_Op<"local_experts", [Pure]> {
   let summary = "this rank's experts of a stack of weights";
   let description = [{
-    The rows of `w` whose expert this rank owns.
+    Row i of the result is that of the expert in this rank's i-th slot.
 
     | rank | w, 4 experts on 2 ranks | result |
     |---|---|---|
@@ -90,17 +130,114 @@ def Ep_LocalExpertsOp : Ep_Op<"local_experts", [Pure]> {
   let hasVerifier = 1;
 }
 
-class Ep_MeshCollective<string mnemonic, string what> : Ep_Op<mnemonic, [
-    DeclareOpInterfaceMethods<SymbolUserOpInterface>, AllTypesMatch<["x", "result"]>]> {
-  let summary = what;
-  let arguments = (ins Epi_Tensor:$x, FlatSymbolRefAttr:$mesh);
+def Ep_LocalShardOp : Ep_Op<"local_shard", [Pure]> {
+  let summary = "this rank's part of a weight that several ranks share";
+  let description = [{
+    Dimension `dim` of `w` is cut into `parts` equal parts; a rank takes that of its place along `axis`.
+
+    | place | w | result |
+    |---|---|---|
+    | 0 | a b c d | a b |
+    | 1 | a b c d | c d |
+
+    (C1) `dim` is a dimension of `w`, which `parts` divides; the result has one part of it, and the others agree.
+
+    ```mlir
+    %l = ep.local_shard %w {axis = #ep.axis<tensor>, dim = 0 : i64, parts = 2 : i64} : tensor<384x64xbf16> to tensor<192x64xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_Tensor:$w, Ep_AxisAttr:$axis, I64Attr:$dim, I64Attr:$parts);
   let results = (outs Epi_Tensor:$result);
-  let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x)";
+  let assemblyFormat = "$w attr-dict `:` type($w) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def Ep_ReplicaTableOp : Ep_Op<"replica_table", [Pure]> {
+  let summary = "the slots of each expert, as a table for `ep.assign_replicas`";
+  let description = [{
+    Row e is [n, s_0, ..., s_n-1, 0, ...]: the number of replicas of expert e and their slots, ascending. It depends on nothing,
+    so it is part of the weight program.
+
+    (C1) the result is [experts, 1 + the most replicas of an expert].
+
+    ```mlir
+    %t = ep.replica_table {placement = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>} : tensor<3x3xi32>
+    ```
+  }];
+  let arguments = (ins Ep_PlacementAttr:$placement);
+  let results = (outs Epi_IntOfRank<[2]>:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Ep_AssignReplicasOp : Ep_Op<"assign_replicas", [Pure, AllTypesMatch<["ids", "result"]>]> {
+  let summary = "chooses for each token and expert one of the expert's slots";
+  let description = [{
+    result[t, j] = slot t mod n of the n replicas of expert ids[t, j], so that the tokens of a batch take turns. `table` is
+    an `ep.replica_table`.
+
+    (C1) `table` has two or more columns.
+
+    ```mlir
+    %slots = ep.assign_replicas %ids, %table : tensor<?x4xi32>, tensor<32x3xi32>
+    ```
+  }];
+  let arguments = (ins Epi_IntOfRank<[2]>:$ids, Epi_IntOfRank<[2]>:$table);
+  let results = (outs Epi_IntOfRank<[2]>:$result);
+  let assemblyFormat = "$ids `,` $table attr-dict `:` type($ids) `,` type($table)";
+  let hasVerifier = 1;
+}
+
+def Ep_WaitOp : Ep_Op<"wait"> {
+  let summary = "waits until collectives have finished";
+  let description = [{
+    All collectives up to and including those that gave `tokens` have finished when this has.
+
+    (C1) there is a token.
+
+    ```mlir
+    ep.wait %t
+    ```
+  }];
+  let arguments = (ins Variadic<Ep_TokenType>:$tokens);
+  let assemblyFormat = "$tokens attr-dict";
+  let hasVerifier = 1;
+}
+
+class Ep_MeshCollective<string mnemonic, string what, list<Trait> traits = [AllTypesMatch<["x", "result"]>]> :
+    Ep_Op<mnemonic, !listconcat(traits, [DeclareOpInterfaceMethods<SymbolUserOpInterface>])> {
+  let summary = what;
+  let arguments = (ins Epi_Tensor:$x, FlatSymbolRefAttr:$mesh, DefaultValuedAttr<Ep_AxisAttr, "Axis::Expert">:$axis);
+  let results = (outs Epi_Tensor:$result, Optional<Ep_TokenType>:$token);
+  let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x) (`,` type($token)^)?";
+  let builders = [OpBuilder<(ins "::mlir::Value":$x, "::llvm::StringRef":$mesh, CArg<"Axis", "Axis::Expert">:$axis), [{
+    build($_builder, $_state, x.getType(), ::mlir::Type(), x, mesh, axis);
+  }]>];
+}
+
+def Ep_GatherColumnsOp : Ep_MeshCollective<"gather_columns", "all ranks' columns, in the order of ranks", []> {
+  let description = [{
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a b | a b c d |
+    | 1 | c d | a b c d |
+
+    (C1) the result is [rows, columns of x times the ranks along `axis`].
+
+    ```mlir
+    %y = ep.gather_columns %x on @world {axis = #ep.axis<tensor>} : tensor<?x32xbf16> to tensor<?x64xbf16>
+    ```
+  }];
+  let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x) `to` type($result) (`,` type($token)^)?";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::llvm::StringRef":$mesh, "Axis":$axis), [{
+    build($_builder, $_state, result, ::mlir::Type(), x, mesh, axis);
+  }]>];
 }
 
 def Ep_ShardRowsOp : Ep_MeshCollective<"shard_rows", "this rank's share of replicated rows"> {
   let description = [{
-    Rank r of R takes rows [T r / R, T (r + 1) / R) of the T rows that all ranks hold. Nothing moves between ranks.
+    Rank r of R takes rows [T r / R, T (r + 1) / R) of the T rows that all ranks hold. Nothing moves between ranks, so
+    it gives no token.
 
     | rank | x | result |
     |---|---|---|
@@ -162,6 +299,8 @@ def Ep_DispatchOp : Ep_Op<"dispatch", [Epi_NamedResults, DeclareOpInterfaceMetho
     `x` is [rows, hidden], `ids` [rows, top_k]. `rows` holds what arrived, ordered by (local expert, source rank, token,
     j); `counts` how many rows each local expert got. `exchange` remembers the way back.
 
+    With more slots than experts, `ids` are slots (`ep.assign_replicas`) and what is said of experts holds for slots.
+
     With 4 experts on 2 ranks and top_k = 1 (a:2 is row a routed to expert 2):
 
     | rank | x:ids | rows | counts |
@@ -170,7 +309,7 @@ def Ep_DispatchOp : Ep_Op<"dispatch", [Epi_NamedResults, DeclareOpInterfaceMetho
     | 1 | c:3 d:1 | a c | [1, 1] |
 
     (C1) `counts` has one element for each local expert. (C2) `rows` and `x` agree in hidden size and element type. (C3) the
-    placement's ranks are the mesh's.
+    placement's ranks are those of the mesh along `expert`.
 
     ```mlir
     %rows, %counts, %back = ep.dispatch %x, %ids on @world {placement = #ep.placement<experts = 32, ranks = 2>}
@@ -218,7 +357,7 @@ def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [Epi_NamedResults, DeclareOpI
     `rows` and `counts` are results of `epi.permute`. `received` is ordered by (local expert, source rank, order sent);
     `received_counts` says how many rows each local expert got. `ep.dispatch` is `epi.permute` and this.
 
-    (C1) `counts` has one element for each expert, `received_counts` one for each local expert. (C2) `rows` and
+    (C1) `counts` has one element for each slot, `received_counts` one for each local slot. (C2) `rows` and
     `received` agree in hidden size and element type. (C3) the placement's ranks are the mesh's.
 
     ```mlir
@@ -228,11 +367,17 @@ def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [Epi_NamedResults, DeclareOpI
   }];
   let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, FlatSymbolRefAttr:$mesh,
                        Ep_PlacementAttr:$placement);
-  let results = (outs Epi_FloatOfRank<[2]>:$received, Epi_IntOfRank<[1]>:$received_counts);
+  let results = (outs Epi_FloatOfRank<[2]>:$received, Epi_IntOfRank<[1]>:$received_counts,
+                      Optional<Ep_TokenType>:$token);
   let assemblyFormat = [{
     $rows `,` $counts `on` $mesh attr-dict `:` type($rows) `,` type($counts) `->` type($received) `,`
-    type($received_counts)
+    type($received_counts) (`,` type($token)^)?
   }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$received, "::mlir::Type":$receivedCounts, "::mlir::Value":$rows,
+                                 "::mlir::Value":$counts, "::mlir::FlatSymbolRefAttr":$mesh,
+                                 "PlacementAttr":$placement), [{
+    build($_builder, $_state, received, receivedCounts, ::mlir::Type(), rows, counts, mesh, placement);
+  }]>];
   let hasVerifier = 1;
 }
 
@@ -252,11 +397,15 @@ def Ep_GatherExpertsOp : Ep_Op<"gather_experts", [DeclareOpInterfaceMethods<Symb
   }];
   let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts,
                        Epi_IntOfRank<[1]>:$received_counts, FlatSymbolRefAttr:$mesh);
-  let results = (outs Epi_FloatOfRank<[2]>:$result);
+  let results = (outs Epi_FloatOfRank<[2]>:$result, Optional<Ep_TokenType>:$token);
   let assemblyFormat = [{
     $rows `,` $counts `,` $received_counts `on` $mesh attr-dict `:` type($rows) `,` type($counts) `,`
-    type($received_counts) `->` type($result)
+    type($received_counts) `->` type($result) (`,` type($token)^)?
   }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$rows, "::mlir::Value":$counts,
+                                 "::mlir::Value":$receivedCounts, "::mlir::FlatSymbolRefAttr":$mesh), [{
+    build($_builder, $_state, result, ::mlir::Type(), rows, counts, receivedCounts, mesh);
+  }]>];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     /// The exchange that this one undoes.

@@ -12,6 +12,12 @@
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
+namespace epigraph::epi {
+/// How the second operand of an elementwise operation meets the first: of the same type, a vector
+/// that meets every row, or one value for each row.
+enum class Broadcast { None, Columns, Rows };
+} // namespace epigraph::epi
+
 #include "dialects/epi/EpiDialect.h.inc"
 #include "dialects/epi/EpiEnums.h.inc"
 #define GET_TYPEDEF_CLASSES

@@ -44,6 +44,10 @@ LogicalResult AttentionOp::verify() {
       failed(
           verifyShape(*this, "the result", getResult().getType(), {rows, heads, cache.getValue()})))
     return failure();
+  if (getSinks() && failed(verifyShape(*this, "sinks", getSinks().getType(), {heads}))) // (C4)
+    return failure();
+  if (getWindow() && static_cast<int64_t>(*getWindow()) < 1) // (C5)
+    return emitOpError("window must be positive, got ") << static_cast<int64_t>(*getWindow());
   return verifyScale(*this, getScale()); // (C3)
 }
 

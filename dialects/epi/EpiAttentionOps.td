@@ -33,20 +33,29 @@ def Epi_AttentionOp : Epi_Op<"attention", [MemoryEffects<[MemRead]>]> {
   let summary = "causal attention over cached keys and values";
   let description = [{
     `q` is [rows, query heads, key]; query head h reads key-value head h * heads / (query heads). A token at position p
-    sees positions 0 to p of its own sequence. Scores are scale * (q . k), softmax in float32; the result is [rows,
-    query heads, value].
+    sees positions 0 to p of its own sequence, and with `window` = W only the last W of these, its own included. Scores
+    are scale * (q . k), softmax in float32; the result is [rows, query heads, value].
 
-    (C1) the query heads are a multiple of the cache's heads. (C2) the shapes are the cache's. (C3) `scale` is positive.
+    `sinks` [query heads] are scores that each take part in their head's softmax and belong to no position: they take weight
+    away from all of them (OpenAI, gpt-oss, 2025).
+
+    (C1) the query heads are a multiple of the cache's heads. (C2) the shapes are the cache's. (C3) `scale` is positive. (C4) `sinks`
+    has one element for each query head. (C5) `window` is positive.
 
     ```mlir
     %o = epi.attention %q, %cache, %step {scale = 0.125 : f64}
         : (tensor<?x8x64xbf16>, !epi.kv_cache<heads = 2, key = 64, value = 64, bf16>) -> tensor<?x8x64xbf16>
+    %p = epi.attention %q, %cache, %step sinks %s {scale = 0.125 : f64, window = 128 : i64}
+        : (tensor<?x8x64xbf16>, !epi.kv_cache<heads = 2, key = 64, value = 64, bf16>)
+          sinks tensor<8xbf16> -> tensor<?x8x64xbf16>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[3]>:$q, Epi_KvCacheType:$cache, Epi_StepType:$step, F64Attr:$scale);
+  let arguments = (ins Epi_FloatOfRank<[3]>:$q, Epi_KvCacheType:$cache, Epi_StepType:$step,
+                       Optional<Epi_FloatOfRank<[1]>>:$sinks, F64Attr:$scale, OptionalAttr<I64Attr>:$window);
   let results = (outs Epi_FloatOfRank<[3]>:$result);
   let assemblyFormat = [{
-    $q `,` $cache `,` $step attr-dict `:` `(` type($q) `,` qualified(type($cache)) `)` `->` type($result)
+    $q `,` $cache `,` $step (`sinks` $sinks^)? attr-dict `:` `(` type($q) `,` qualified(type($cache)) `)`
+    (`sinks` type($sinks)^)? `->` type($result)
   }];
   let hasVerifier = 1;
 }

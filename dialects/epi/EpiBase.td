@@ -89,7 +89,8 @@ class Epi_F32OfRank<list<int> ranks> : TensorRankOf<[F32], ranks>;
 
 def Epi_ScoreFunction : I32EnumAttr<"ScoreFunction", "how router logits become scores", [
   I32EnumAttrCase<"Sigmoid", 0, "sigmoid">,
-  I32EnumAttrCase<"Softmax", 1, "softmax">
+  I32EnumAttrCase<"Softmax", 1, "softmax">,
+  I32EnumAttrCase<"Identity", 2, "identity">
 ]> {
   let cppNamespace = "::epigraph::epi";
   let genSpecializedAttr = 0;
@@ -107,6 +108,17 @@ def Epi_GroupScore : I32EnumAttr<"GroupScore", "how a group of experts is scored
 }
 def Epi_GroupScoreAttr : EnumAttr<Epi_Dialect, Epi_GroupScore, "group_score"> {
   let assemblyFormat = "`<` $value `>`";
+}
+
+def Epi_ClampedSwigluAttr : AttrDef<Epi_Dialect, "ClampedSwiglu"> {
+  let mnemonic = "clamp";
+  let summary = "the clamped gate of gpt-oss: see `epi.clamped_swiglu`";
+  let description = [{
+    Example: `#epi.clamp<alpha = 1.702, limit = 7.0>`
+  }];
+  let parameters = (ins "::mlir::FloatAttr":$alpha, "::mlir::FloatAttr":$limit);
+  let assemblyFormat = "`<` `alpha` `=` custom<F64>($alpha) `,` `limit` `=` custom<F64>($limit) `>`";
+  let genVerifyDecl = 1;
 }
 
 def Epi_YarnAttr : AttrDef<Epi_Dialect, "Yarn"> {

@@ -34,7 +34,8 @@ LogicalResult EmbeddingOp::verify() {
 }
 
 LogicalResult RmsNormOp::verify() {
-  if (failed(verifyShape(*this, "w", getW().getType(), {dim(getX().getType(), 1)}))) // (C1)
+  int64_t columns = cast<RankedTensorType>(getX().getType()).getShape().back();
+  if (failed(verifyShape(*this, "w", getW().getType(), {columns}))) // (C1)
     return failure();
   if (!(getEps().convertToDouble() > 0)) // (C2)
     return emitOpError("eps must be positive");
@@ -53,11 +54,40 @@ LogicalResult RopeTableOp::verify() {
 LogicalResult RopeOp::verify() {
   auto x = cast<RankedTensorType>(getX().getType());
   int64_t dims = dim(getTable().getType(), 1);
-  if (x.getShape().back() != dims) // (C1)
+  if (x.getShape().back() < dims) // (C1)
     return emitOpError("rotates ")
            << dims << " dims (its table's), but the last dimension of x is " << x.getShape().back();
   return success();
 }
+
+/// How `rhs` meets `lhs`, or nothing where it does not.
+static std::optional<Broadcast> broadcastOf(Type lhs, Type rhs) {
+  if (lhs == rhs)
+    return Broadcast::None;
+  auto whole = cast<RankedTensorType>(lhs), part = cast<RankedTensorType>(rhs);
+  if (whole.getRank() < 1)
+    return std::nullopt;
+  if (part.getRank() == 1 && part.getDimSize(0) == whole.getShape().back())
+    return Broadcast::Columns;
+  if (part.getRank() == 2 && whole.getRank() == 2 && part.getDimSize(0) == whole.getDimSize(0) &&
+      part.getDimSize(1) == 1)
+    return Broadcast::Rows;
+  return std::nullopt;
+}
+
+static LogicalResult verifyBroadcast(Operation *op) {
+  Type lhs = op->getOperand(0).getType(), rhs = op->getOperand(1).getType();
+  if (!broadcastOf(lhs, rhs)) // (C1)
+    return op->emitOpError("the second operand must have the type of the first, or be one value for "
+                           "each column or for each row of it, got ")
+           << lhs << " and " << rhs;
+  return success();
+}
+
+LogicalResult AddOp::verify() { return verifyBroadcast(*this); }
+LogicalResult MulOp::verify() { return verifyBroadcast(*this); }
+Broadcast AddOp::getBroadcast() { return *broadcastOf(getLhs().getType(), getRhs().getType()); }
+Broadcast MulOp::getBroadcast() { return *broadcastOf(getLhs().getType(), getRhs().getType()); }
 
 OpFoldResult CastOp::fold(FoldAdaptor) {
   if (getX().getType() == getResult().getType())

@@ -63,7 +63,8 @@ def Epi_EmbeddingOp : Epi_Op<"embedding", [Pure]> {
 def Epi_RmsNormOp : Epi_Op<"rms_norm", [Pure, AllTypesMatch<["x", "result"]>]> {
   let summary = "x / sqrt(mean(x^2) + eps) * w, row by row";
   let description = [{
-    The mean is over the last dimension, in float32 (Zhang and Sennrich, 2019).
+    The mean is over the last dimension, in float32 (Zhang and Sennrich, 2019). `x` is [rows, columns], or [rows, heads,
+    columns] where each head is normalised by itself.
 
     (C1) `w` has one element for each of the last dimension of `x`. (C2) `eps` is positive.
 
@@ -71,8 +72,8 @@ def Epi_RmsNormOp : Epi_Op<"rms_norm", [Pure, AllTypesMatch<["x", "result"]>]> {
     %y = epi.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x7168xbf16>, tensor<7168xbf16>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_FloatOfRank<[1]>:$w, F64Attr:$eps);
-  let results = (outs Epi_FloatOfRank<[2]>:$result);
+  let arguments = (ins Epi_FloatOfRank<[2, 3]>:$x, Epi_FloatOfRank<[1]>:$w, F64Attr:$eps);
+  let results = (outs Epi_FloatOfRank<[2, 3]>:$result);
   let assemblyFormat = "$x `,` $w attr-dict `:` type($x) `,` type($w)";
   let hasVerifier = 1;
 }
@@ -98,10 +99,11 @@ def Epi_RopeTableOp : Epi_Op<"rope_table", [Pure]> {
 def Epi_RopeOp : Epi_Op<"rope", [Pure, AllTypesMatch<["x", "result"]>]> {
   let summary = "rotary position embedding of the last dimension";
   let description = [{
-    Rotates pairs of the last dimension by the angle of the row's position. Pairs are (2i, 2i+1) if `interleaved`,
-    else (i, i + dims/2). `x` is [rows, dims] or [rows, heads, dims]; `table` is an `epi.rope_table`.
+    Rotates pairs of the first `dims` elements of the last dimension by the angle of the row's position, and leaves the
+    rest. Pairs are (2i, 2i+1) if `interleaved`, else (i, i + dims/2). `x` is [rows, columns] or [rows, heads, columns];
+    `table` is an `epi.rope_table` [positions, dims].
 
-    (C1) the last dimension of `x` equals the table's second.
+    (C1) the last dimension of `x` is at least the table's second.
 
     ```mlir
     %y = epi.rope %x, %table, %step {interleaved} : tensor<?x128x64xbf16>, tensor<4096x64xf32>
@@ -115,27 +117,83 @@ def Epi_RopeOp : Epi_Op<"rope", [Pure, AllTypesMatch<["x", "result"]>]> {
 }
 
 class Epi_BinaryOp<string mnemonic, string what> : Epi_Op<mnemonic, [
-    Pure, Commutative, Elementwise, SameOperandsAndResultType]> {
+    Pure, SameOperandsAndResultElementType, AllTypesMatch<["lhs", "result"]>]> {
   let summary = what;
   let arguments = (ins Epi_FloatTensor:$lhs, Epi_FloatTensor:$rhs);
   let results = (outs Epi_FloatTensor:$result);
-  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result) custom<BroadcastType>(type($rhs), ref(type($result)))";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// How `rhs` meets `lhs`.
+    ::epigraph::epi::Broadcast getBroadcast();
+  }];
 }
 
 def Epi_AddOp : Epi_BinaryOp<"add", "elementwise sum"> {
   let description = [{
+    `rhs` has the type of `lhs`, or is a vector [columns] that meets every row (a bias), or [rows, 1], one value that meets
+    the whole row.
+
+    (C1) `rhs` is one of the three.
+
     ```mlir
     %z = epi.add %x, %y : tensor<?x64xbf16>
+    %b = epi.add %x, %bias : tensor<?x64xbf16>, tensor<64xbf16>
     ```
   }];
 }
 
 def Epi_MulOp : Epi_BinaryOp<"mul", "elementwise product"> {
   let description = [{
+    `rhs` as in `epi.add`.
+
+    (C1) `rhs` is one of the three.
+
     ```mlir
     %z = epi.mul %x, %y : tensor<?x64xbf16>
+    %s = epi.mul %x, %gate : tensor<?x64xbf16>, tensor<?x1xbf16>
     ```
   }];
+}
+
+def Epi_SigmoidOp : Epi_Op<"sigmoid", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "1 / (1 + exp(-x)), elementwise";
+  let description = [{
+    ```mlir
+    %y = epi.sigmoid %x : tensor<?x1xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_FloatTensor:$x);
+  let results = (outs Epi_FloatTensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+def Epi_SoftmaxOp : Epi_Op<"softmax", [Pure, AllTypesMatch<["x", "result"]>]> {
+  let summary = "exp(x) / sum(exp(x)) over the last dimension, row by row";
+  let description = [{
+    In float32, with the row's maximum taken off first.
+
+    ```mlir
+    %y = epi.softmax %x : tensor<?x64xf32>
+    ```
+  }];
+  let arguments = (ins Epi_FloatOfRank<[2]>:$x);
+  let results = (outs Epi_FloatOfRank<[2]>:$result);
+  let assemblyFormat = "$x attr-dict `:` type($result)";
+}
+
+def Epi_ClampedSwigluOp : Epi_Op<"clamped_swiglu", [Pure, Elementwise, SameOperandsAndResultType]> {
+  let summary = "the gated activation of gpt-oss, elementwise";
+  let description = [{
+    With g = min(gate, limit) and u = clamp(up, -limit, limit): (u + 1) * g / (1 + exp(-alpha g)) (OpenAI, gpt-oss, 2025).
+
+    ```mlir
+    %y = epi.clamped_swiglu %gate, %up {clamp = #epi.clamp<alpha = 1.702, limit = 7.0>} : tensor<?x64xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_FloatTensor:$gate, Epi_FloatTensor:$up, Epi_ClampedSwigluAttr:$clamp);
+  let results = (outs Epi_FloatTensor:$result);
+  let assemblyFormat = "$gate `,` $up attr-dict `:` type($result)";
 }
 
 def Epi_SiluOp : Epi_Op<"silu", [Pure, Elementwise, SameOperandsAndResultType]> {

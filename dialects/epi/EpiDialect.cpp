@@ -1,5 +1,6 @@
 // Registration of the epi dialect; its types and attributes.
 #include "dialects/epi/Epi.h"
+#include "dialects/epi/FloatAssembly.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -10,17 +11,6 @@ using namespace epigraph::epi;
 
 #include "dialects/epi/EpiDialect.cpp.inc"
 #include "dialects/epi/EpiEnums.cpp.inc"
-
-/// A double written without its type: `40.0`, not `40.0 : f64`.
-static ParseResult parseF64(AsmParser &parser, FloatAttr &value) {
-  double number;
-  if (parser.parseFloat(number))
-    return failure();
-  value = parser.getBuilder().getF64FloatAttr(number);
-  return success();
-}
-
-static void printF64(AsmPrinter &printer, FloatAttr value) { printer.printFloat(value.getValue()); }
 
 #define GET_TYPEDEF_CLASSES
 #include "dialects/epi/EpiTypes.cpp.inc"
@@ -53,6 +43,13 @@ LogicalResult KvCacheType::verify(function_ref<InFlightDiagnostic()> emitError, 
   if (heads <= 0 || key <= 0 || value <= 0)
     return emitError() << "heads, key and value must be positive";
   return verifyCacheElement(emitError, elementType);
+}
+
+LogicalResult ClampedSwigluAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                        FloatAttr alpha, FloatAttr limit) {
+  if (!(alpha.getValueAsDouble() > 0) || !(limit.getValueAsDouble() > 0))
+    return emitError() << "alpha and limit must be positive";
+  return success();
 }
 
 LogicalResult MlaCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t latent,

@@ -44,7 +44,17 @@ LogicalResult ExpertsOp::verify() {
   if (failed(verifyShape(*this, "gate", gate, {experts, inner, hidden})) ||
       failed(verifyShape(*this, "up", getUp().getType(), {experts, inner, hidden})))
     return failure();
-  return verifyShape(*this, "down", getDown().getType(), {experts, hidden, inner});
+  if (failed(verifyShape(*this, "down", getDown().getType(), {experts, hidden, inner})))
+    return failure();
+  if (getBiases().empty())
+    return success();
+  if (getBiases().size() != 3) // (C3)
+    return emitOpError("must have no biases, or those of gate, up and down, got ")
+           << getBiases().size();
+  if (failed(verifyShape(*this, "the bias of gate", getBiases()[0].getType(), {experts, inner})) ||
+      failed(verifyShape(*this, "the bias of up", getBiases()[1].getType(), {experts, inner})))
+    return failure();
+  return verifyShape(*this, "the bias of down", getBiases()[2].getType(), {experts, hidden});
 }
 
 LogicalResult PermuteOp::verify() {
@@ -72,5 +82,8 @@ LogicalResult GroupedLinearOp::verify() {
   if (dim(x, 1) != dim(w, 2)) // (C2)
     return emitOpError("x has ") << dim(x, 1) << " columns but w has " << dim(w, 2)
                                  << "; both must be K";
+  if (getBias() && failed(verifyShape(*this, "bias", getBias().getType(), // (C4)
+                                      {dim(w, 0), dim(w, 1)})))
+    return failure();
   return verifyShape(*this, "the result", getResult().getType(), {dim(x, 0), dim(w, 1)}); // (C3)
 }

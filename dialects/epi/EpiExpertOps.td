@@ -9,7 +9,7 @@ def Epi_RouteOp : Epi_Op<"route", [Pure, Epi_NamedResults]> {
   let summary = "chooses the experts of each token and their weights";
   let description = [{
     `logits` is [rows, experts] from the router. Per row:
-    1. scores = sigmoid or softmax of the logits (`score`);
+    1. scores = sigmoid or softmax of the logits (`score`), or the logits themselves (`identity`: they are scores already);
     2. choice = scores + `bias` if there is one (DeepSeek-V3's correction bias: it moves the choice, not the weight);
     3. with `groups` > 1, experts lie in equal groups; a group's score is the sum of its two best choices or its best one
        (`group_score`), and only the best `top_groups` groups take part;
@@ -40,10 +40,12 @@ def Epi_ExpertsOp : Epi_Op<"experts", [Pure, AllTypesMatch<["x", "result"]>]> {
   let summary = "the routed feed-forward network over all experts";
   let description = [{
     result[t] = sum over j of weights[t, j] * down[e] (silu(gate[e] x[t]) * (up[e] x[t])), with e = ids[t, j], summed in the order
-    of j in float32. `gate` and `up` are [experts, inner, hidden], `down` is [experts, hidden, inner].
+    of j in float32. `gate` and `up` are [experts, inner, hidden], `down` is [experts, hidden, inner]. With `biases`, each
+    projection adds its expert's row: [experts, inner] for gate and up, [experts, hidden] for down. With `clamp`, the
+    activation is `epi.clamped_swiglu` of gate and up.
 
     (C1) `ids` and `weights` agree in shape. (C2) the three weights agree in experts and inner size, and with `x` in
-    hidden size.
+    hidden size. (C3) there are no biases, or three: of gate, up and down.
 
     ```mlir
     %y = epi.experts %x, %ids, %w, %gate, %up, %down
@@ -51,10 +53,12 @@ def Epi_ExpertsOp : Epi_Op<"experts", [Pure, AllTypesMatch<["x", "result"]>]> {
     ```
   }];
   let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids, Epi_F32OfRank<[2]>:$weights,
-                       Epi_FloatOfRank<[3]>:$gate, Epi_FloatOfRank<[3]>:$up, Epi_FloatOfRank<[3]>:$down);
+                       Epi_FloatOfRank<[3]>:$gate, Epi_FloatOfRank<[3]>:$up, Epi_FloatOfRank<[3]>:$down,
+                       Variadic<Epi_FloatOfRank<[2]>>:$biases, OptionalAttr<Epi_ClampedSwigluAttr>:$clamp);
   let results = (outs Epi_FloatOfRank<[2]>:$result);
   let assemblyFormat = [{
-    operands attr-dict `:` type($x) `,` type($ids) `,` type($weights) `,` type($gate) `,` type($up) `,` type($down)
+    $x `,` $ids `,` $weights `,` $gate `,` $up `,` $down (`biases` $biases^)? attr-dict `:` type($x) `,` type($ids) `,`
+    type($weights) `,` type($gate) `,` type($up) `,` type($down) (`biases` type($biases)^)?
   }];
   let hasVerifier = 1;
 }
@@ -100,18 +104,28 @@ def Epi_GroupedLinearOp : Epi_Op<"grouped_linear", [Pure]> {
   let description = [{
     `x` is [rows, K] ordered by expert, `counts` [experts] the number of rows of each, `w` is [experts, N, K]; the
     result is [rows, N] in the same order. Groups of any size, zero included. Rows past the sum of the counts are undefined.
+    `bias` [experts, N] is added in float32, before the result is rounded.
 
-    (C1) `counts` has one element for each expert of `w`. (C2) K agrees. (C3) the result is [rows, N].
+    (C1) `counts` has one element for each expert of `w`. (C2) K agrees. (C3) the result is [rows, N]. (C4) `bias` is
+    [experts, N].
 
     ```mlir
     %y = epi.grouped_linear %x, %counts, %w
         : (tensor<?x64xbf16>, tensor<8xi32>, tensor<8x32x64xbf16>) -> tensor<?x32xbf16>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[1]>:$counts, Epi_FloatOfRank<[3]>:$w);
+  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[1]>:$counts, Epi_FloatOfRank<[3]>:$w,
+                       Optional<Epi_FloatOfRank<[2]>>:$bias);
   let results = (outs Epi_FloatOfRank<[2]>:$result);
-  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x `,` $counts `,` $w (`bias` $bias^)? attr-dict `:` `(` type($x) `,` type($counts) `,` type($w) `)`
+    (`bias` type($bias)^)? `->` type($result)
+  }];
   let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::mlir::Value":$counts,
+                                 "::mlir::Value":$w), [{
+    build($_builder, $_state, result, x, counts, w, ::mlir::Value());
+  }]>];
 }
 
 #endif // EPIGRAPH_DIALECTS_EPI_EPIEXPERTOPS_TD

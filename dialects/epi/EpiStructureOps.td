@@ -76,6 +76,43 @@ def Epi_OutputRowsOp : Epi_Op<"output_rows", [Pure, AllTypesMatch<["x", "result"
   let assemblyFormat = "$x `,` $step attr-dict `:` type($result)";
 }
 
+def Epi_HalveRowsOp : Epi_Op<"halve_rows", [Pure, AllTypesMatch<["x", "first", "second"]>]> {
+  let summary = "the first half of the rows, and the rest";
+  let description = [{
+    Of T rows, `first` has the first ceil(T / 2) and `second` the others, so that two halves of a batch can be worked on in
+    turn. `epi.join_rows` puts them back together.
+
+    (C1) the three types are equal, with a dynamic number of rows.
+
+    ```mlir
+    %a, %b = epi.halve_rows %x : tensor<?x7168xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_Tensor:$x);
+  let results = (outs Epi_Tensor:$first, Epi_Tensor:$second);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Value":$x), [{
+    build($_builder, $_state, {x.getType(), x.getType()}, x);
+  }]>];
+}
+
+def Epi_JoinRowsOp : Epi_Op<"join_rows", [Pure, AllTypesMatch<["first", "second", "result"]>]> {
+  let summary = "the rows of both halves, one after the other";
+  let description = [{
+    (C1) the type has a dynamic number of rows. (C2) the halves descend from one `epi.halve_rows`: what they were made of
+    has as many rows as the result.
+
+    ```mlir
+    %x = epi.join_rows %a, %b : tensor<?x7168xbf16>
+    ```
+  }];
+  let arguments = (ins Epi_Tensor:$first, Epi_Tensor:$second);
+  let results = (outs Epi_Tensor:$result);
+  let assemblyFormat = "$first `,` $second attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 def Epi_FusedOp : Epi_Op<"fused", [IsolatedFromAbove, RecursiveMemoryEffects,
                                    SingleBlockImplicitTerminator<"YieldOp">]> {
   let summary = "operations that become one kernel";

@@ -15,6 +15,8 @@ namespace epigraph::exec {
 
 /// The module attribute that holds the `#exec.limits`.
 inline constexpr llvm::StringLiteral kLimitsAttrName = "exec.limits";
+/// The module attribute that holds the `#exec.target`.
+inline constexpr llvm::StringLiteral kTargetAttrName = "exec.target";
 /// The attribute of a producing operation: one `#exec.buffer` for each result, made by
 /// `--exec-plan-memory`.
 inline constexpr llvm::StringLiteral kBuffersAttrName = "exec.buffers";

@@ -1,5 +1,6 @@
 // Registration of the exec dialect; its attributes.
 #include "dialects/exec/Exec.h"
+#include "dialects/epi/FloatAssembly.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -8,6 +9,9 @@
 
 using namespace mlir;
 using namespace epigraph::exec;
+
+using epigraph::epi::parseF64;
+using epigraph::epi::printF64;
 
 #include "dialects/exec/ExecDialect.cpp.inc"
 #define GET_ATTRDEF_CLASSES
@@ -31,6 +35,20 @@ LogicalResult LimitsAttr::verify(function_ref<InFlightDiagnostic()> emitError, i
   if (sequences > batchTokens)
     return emitError() << "sequences (" << sequences << ") may not exceed batch_tokens ("
                        << batchTokens << "): every sequence decodes one token a step";
+  return success();
+}
+
+LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr,
+                                 int64_t cores, int64_t vectorBits, int64_t registers,
+                                 int64_t cacheBytes, FloatAttr memoryGbps, FloatAttr gflops,
+                                 int64_t launchNs, FloatAttr linkGbps, int64_t linkLatencyNs) {
+  bool counts = llvm::all_of(
+      ArrayRef<int64_t>{cores, vectorBits, registers, cacheBytes, launchNs, linkLatencyNs},
+      [](int64_t value) { return value > 0; });
+  bool rates = llvm::all_of(ArrayRef<FloatAttr>{memoryGbps, gflops, linkGbps},
+                            [](FloatAttr value) { return value.getValueAsDouble() > 0; });
+  if (!counts || !rates) // (C1)
+    return emitError() << "all numbers of a target must be positive";
   return success();
 }
 

@@ -20,9 +20,10 @@ LogicalResult WeightOp::verify() {
            << getType();
   if (!cast<RankedTensorType>(getType()).hasStaticShape()) // (C2)
     return emitOpError("must have a static shape, got ") << getType();
-  bool slices = !block.getOps<ep::LocalExpertsOp>().empty();
+  bool slices = !block.getOps<ep::LocalExpertsOp>().empty() ||
+                !block.getOps<ep::LocalShardOp>().empty();
   if (slices != getRankLocal()) // (C3)
-    return emitOpError(slices ? "differs from rank to rank (ep.local_experts): mark it rank_local"
+    return emitOpError(slices ? "differs from rank to rank (ep.local_experts, ep.local_shard): mark it rank_local"
                               : "is marked rank_local but is the same on every rank");
   return success();
 }

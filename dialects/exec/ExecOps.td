@@ -37,6 +37,32 @@ def Exec_LimitsAttr : AttrDef<Exec_Dialect, "Limits"> {
   let genVerifyDecl = 1;
 }
 
+def Exec_TargetAttr : AttrDef<Exec_Dialect, "Target"> {
+  let mnemonic = "target";
+  let summary = "what passes need to know of the machine that a model is compiled for";
+  let description = [{
+    Stands on the module as `exec.target`; made of the target's description (docs/targets.md). Of one device: `cores` that
+    take tiles of a kernel, vectors of `vector_bits` in `registers` registers, `cache_bytes` of fast memory for each
+    core, memory of `memory_gbps` (1e9 bytes a second, all cores together), `gflops` in float32 (all cores), `launch_ns` from the
+    end of one kernel to the start of the next. A link to another rank carries `link_gbps`, and a message takes `link_latency_ns`
+    besides. Costs in passes come from here.
+
+    (C1) all numbers are positive.
+
+    Example: `#exec.target<name = "cpu:x86-64-v3", cores = 2, vector_bits = 256, registers = 16, cache_bytes = 1048576,
+    memory_gbps = 20.0, gflops = 100.0, launch_ns = 2000, link_gbps = 10.0, link_latency_ns = 1000>`
+  }];
+  let parameters = (ins "::mlir::StringAttr":$name, "int64_t":$cores, "int64_t":$vectorBits, "int64_t":$registers,
+                        "int64_t":$cacheBytes, "::mlir::FloatAttr":$memoryGbps, "::mlir::FloatAttr":$gflops,
+                        "int64_t":$launchNs, "::mlir::FloatAttr":$linkGbps, "int64_t":$linkLatencyNs);
+  let assemblyFormat = [{
+    `<` `name` `=` $name `,` `cores` `=` $cores `,` `vector_bits` `=` $vectorBits `,` `registers` `=` $registers `,`
+    `cache_bytes` `=` $cacheBytes `,` `memory_gbps` `=` custom<F64>($memoryGbps) `,` `gflops` `=` custom<F64>($gflops) `,`
+    `launch_ns` `=` $launchNs `,` `link_gbps` `=` custom<F64>($linkGbps) `,` `link_latency_ns` `=` $linkLatencyNs `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
 def Exec_BufferAttr : AttrDef<Exec_Dialect, "Buffer"> {
   let mnemonic = "buffer";
   let summary = "where a value lies in the arena of its rank";
@@ -91,7 +117,7 @@ def Exec_WeightOp : Exec_Op<"weight", [IsolatedFromAbove, Symbol, SingleBlockImp
     name. All of these together are the weight program.
 
     (C1) the region has no arguments and yields one value of the weight's type. (C2) the type's shape is static. (C3) the region
-    holds `ep.local_experts` exactly if `rank_local`.
+    holds `ep.local_experts` or `ep.local_shard` exactly if `rank_local`.
 
     ```mlir
     exec.weight @"model.layers.0.self_attn.q_kv_a" : tensor<176x192xbf16> {

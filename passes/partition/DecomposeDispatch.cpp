@@ -53,7 +53,7 @@ struct DecomposeDispatchPass : epigraph::impl::DecomposeDispatchPassBase<Decompo
     Location loc = dispatch.getLoc();
     OpBuilder builder(dispatch);
     ep::PlacementAttr placement = dispatch.getPlacement();
-    auto counts = RankedTensorType::get({placement.getExperts()}, builder.getI32Type());
+    auto counts = RankedTensorType::get({placement.getNumSlots()}, builder.getI32Type());
     auto permute = epi::PermuteOp::create(builder, loc, withAnyRows(dispatch.getX().getType()),
                                           dispatch.getIds().getType(), counts, dispatch.getX(),
                                           dispatch.getIds());

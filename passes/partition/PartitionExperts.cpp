@@ -57,7 +57,7 @@ public:
     Value result = ep::CombineOp::create(builder, loc, op.getType(), rows, weights,
                                          dispatch.getExchange(), mesh);
     if (sharesRows)
-      result = ep::AllGatherOp::create(builder, loc, result.getType(), result, mesh);
+      result = ep::AllGatherOp::create(builder, loc, result, kMeshName).getResult();
     op.replaceAllUsesWith(result);
     op.erase();
   }
@@ -67,7 +67,7 @@ private:
   Value ownRows(Value rows) {
     if (!sharesRows)
       return rows;
-    return ep::ShardRowsOp::create(builder, loc, rows.getType(), rows, mesh);
+    return ep::ShardRowsOp::create(builder, loc, rows, kMeshName).getResult();
   }
 
   RankedTensorType rowsOf(int64_t columns, Value like) {
@@ -81,19 +81,28 @@ private:
                                   placement);
   }
 
-  Value createLinear(Value rows, Value counts, Value weights) {
+  /// Projection number `index` of gate, up and down.
+  Value createLinear(Value rows, Value counts, Value weights, unsigned index) {
     Value local = sliceExperts(builder, loc, weights, placement);
+    Value bias;
+    if (!op.getBiases().empty())
+      bias = sliceExperts(builder, loc, op.getBiases()[index], placement);
     return epi::GroupedLinearOp::create(builder, loc, rowsOf(epi::dim(weights.getType(), 1), rows),
-                                        rows, counts, local);
+                                        rows, counts, local, bias);
   }
 
-  /// down (silu(gate x) * (up x)) over this rank's experts.
+  /// down (activation (gate x, up x)) over this rank's experts.
   Value createExperts(Value rows, Value counts) {
-    Value gate = createLinear(rows, counts, op.getGate());
-    Value up = createLinear(rows, counts, op.getUp());
+    Value gate = createLinear(rows, counts, op.getGate(), 0);
+    Value up = createLinear(rows, counts, op.getUp(), 1);
+    return createLinear(activate(gate, up), counts, op.getDown(), 2);
+  }
+
+  Value activate(Value gate, Value up) {
+    if (epi::ClampedSwigluAttr clamp = op.getClampAttr())
+      return epi::ClampedSwigluOp::create(builder, loc, gate.getType(), gate, up, clamp);
     Value silu = epi::SiluOp::create(builder, loc, gate.getType(), gate);
-    Value inner = epi::MulOp::create(builder, loc, up.getType(), silu, up);
-    return createLinear(inner, counts, op.getDown());
+    return epi::MulOp::create(builder, loc, up.getType(), silu, up);
   }
 
   epi::ExpertsOp op;
@@ -115,7 +124,7 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
       return signalPassFailure();
 
     auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
-    ep::MeshOp::create(builder, getOperation().getLoc(), kMeshName, ranks, attention);
+    ep::MeshOp::create(builder, getOperation().getLoc(), kMeshName, ranks, /*tensor=*/1, attention);
     int64_t localExperts = 0;
     for (epi::ExpertsOp layer : layers) {
       localExperts += getExperts(layer) / ranks;

@@ -204,7 +204,8 @@ Value DeepseekV3Builder::experts(Value x) {
   Value up = g_.weightStack("experts.{}.up_proj.weight", s_.experts, {inner, hidden});
   Value down = g_.weightStack("experts.{}.down_proj.weight", s_.experts, {hidden, inner});
   Value routed = epi::ExpertsOp::create(b, g_.loc(), x.getType(), x, route.getIds(),
-                                        route.getWeights(), gate, up, down);
+                                        route.getWeights(), gate, up, down, ValueRange(),
+                                        epi::ClampedSwigluAttr());
   if (!s_.sharedExperts)
     return routed;
   return g_.add(routed, g_.swigluMlp(x, "shared_experts", s_.sharedExperts * inner));
