@@ -22,6 +22,7 @@ struct Command {
 Command addRunCommand(CLI::App &app);
 Command addEvalCommand(CLI::App &app);
 Command addInspectCommand(CLI::App &app);
+Command addDoctorCommand(CLI::App &app);
 
 /// Declares `compile` for the help text; `runCompiler` does the work.
 void addCompileCommand(CLI::App &app);

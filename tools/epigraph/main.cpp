@@ -23,6 +23,7 @@ constexpr char kFooter[] = R"(Examples:
   epigraph run tiny.epi --prompt "Once upon a time"
   epigraph eval tiny.epi --text eval.txt
   epigraph inspect tiny.epi
+  epigraph doctor
 
 Exit codes:
     0  done
@@ -70,7 +71,8 @@ int main(int argc, char **argv) {
   epigraph::tool::addCompileCommand(app);
   const std::vector<epigraph::tool::Command> commands = {epigraph::tool::addRunCommand(app),
                                                          epigraph::tool::addEvalCommand(app),
-                                                         epigraph::tool::addInspectCommand(app)};
+                                                         epigraph::tool::addInspectCommand(app),
+                                                         epigraph::tool::addDoctorCommand(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
