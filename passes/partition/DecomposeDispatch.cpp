@@ -80,7 +80,8 @@ struct DecomposeDispatchPass : epigraph::impl::DecomposeDispatchPassBase<Decompo
     if (scatter)
       rows = ep::GatherExpertsOp::create(builder, combine.getLoc(), withAnyRows(rows.getType()),
                                          rows, scatter.getCounts(), scatter.getReceivedCounts(),
-                                         combine.getMeshAttr());
+                                         combine.getMeshAttr())
+                 .getResult();
     Value result = epi::UnpermuteOp::create(builder, combine.getLoc(), combine.getType(), rows,
                                             permute.getSlots(), combine.getWeights());
     combine.replaceAllUsesWith(result);
