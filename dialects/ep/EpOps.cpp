@@ -108,6 +108,20 @@ LogicalResult GatherColumnsOp::verifySymbolUses(SymbolTableCollection &symbols) 
   return verifyShape(*this, "the result", getResult().getType(), // (C1)
                      {dim(x, 0), dim(x, 1) * mesh.getSize(getAxis())});
 }
+LogicalResult ShardColumnsOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  if (getToken())
+    return emitOpError("moves nothing between ranks, so it has no token");
+  if (failed(verifyMesh(*this, getMeshAttr(), symbols)))
+    return failure();
+  auto mesh = symbols.lookupNearestSymbolFrom<MeshOp>(*this, getMeshAttr());
+  int64_t ranks = mesh.getSize(getAxis());
+  auto x = cast<RankedTensorType>(getX().getType());
+  if (x.getRank() != 2 || dim(x, 1) % ranks || elementOf(x) != elementOf(getResult().getType()))
+    return emitOpError("x must be [rows, columns] of the result's element type, with columns that ")
+           << ranks << " divides, got " << x;
+  return verifyShape(*this, "the result", getResult().getType(), // (C1)
+                     {dim(x, 0), dim(x, 1) / ranks});
+}
 LogicalResult AllGatherOp::verifySymbolUses(SymbolTableCollection &symbols) {
   return verifyMesh(*this, getMeshAttr(), symbols);
 }

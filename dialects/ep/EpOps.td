@@ -133,7 +133,8 @@ def Ep_LocalExpertsOp : Ep_Op<"local_experts", [Pure]> {
 def Ep_LocalShardOp : Ep_Op<"local_shard", [Pure]> {
   let summary = "this rank's part of a weight that several ranks share";
   let description = [{
-    Dimension `dim` of `w` is cut into `parts` equal parts; a rank takes that of its place along `axis`.
+    Dimension `dim` of `w` is cut into `parts` equal parts; of n ranks along `axis`, that at place i takes part
+    i * parts / n, rounded down: with fewer parts than ranks, neighbours hold the same one. `parts` divides n.
 
     | place | w | result |
     |---|---|---|
@@ -226,6 +227,27 @@ def Ep_GatherColumnsOp : Ep_MeshCollective<"gather_columns", "all ranks' columns
 
     ```mlir
     %y = ep.gather_columns %x on @world {axis = #ep.axis<tensor>} : tensor<?x32xbf16> to tensor<?x64xbf16>
+    ```
+  }];
+  let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x) `to` type($result) (`,` type($token)^)?";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::llvm::StringRef":$mesh, "Axis":$axis), [{
+    build($_builder, $_state, result, ::mlir::Type(), x, mesh, axis);
+  }]>];
+}
+
+def Ep_ShardColumnsOp : Ep_MeshCollective<"shard_columns", "this rank's share of replicated columns", []> {
+  let description = [{
+    What `ep.gather_columns` undoes. Nothing moves between ranks, so it gives no token.
+
+    | rank | x | result |
+    |---|---|---|
+    | 0 | a b c d | a b |
+    | 1 | a b c d | c d |
+
+    (C1) the ranks along `axis` divide the columns of x; the result is [rows, columns / ranks].
+
+    ```mlir
+    %y = ep.shard_columns %x on @world {axis = #ep.axis<expert>} : tensor<?x64xbf16> to tensor<?x32xbf16>
     ```
   }];
   let assemblyFormat = "$x `on` $mesh attr-dict `:` type($x) `to` type($result) (`,` type($token)^)?";
