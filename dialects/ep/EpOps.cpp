@@ -21,6 +21,8 @@ void DispatchOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
 void ScatterExpertsOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
   setName(getReceived(), "received");
   setName(getReceivedCounts(), "received_counts");
+  if (getToken())
+    setName(getToken(), "token");
 }
 
 void MeshOp::build(OpBuilder &builder, OperationState &state, StringRef name, int64_t expert,

@@ -11,7 +11,7 @@ import pytest
 from tools import ROOT, run_tool
 
 PRELUDE = """
-ep.mesh @world {expert = 2 : i64, attention = #ep.attention<replicated>}
+ep.mesh @world {expert = 2 : i64, tensor = 2 : i64, attention = #ep.attention<replicated>}
 exec.weight @"model.layers.0.self_attn.q_kv_a" : tensor<176x192xbf16> {
   %0 = epi.weight "w" : tensor<176x192xbf16>
   exec.yield %0 : tensor<176x192xbf16>
@@ -39,8 +39,17 @@ OPERANDS = {
     "epi.rope": {
         "x": "tensor<?x128x64xbf16>", "table": "tensor<4096x64xf32>", "step": "!epi.step",
     },
-    "epi.add": {"x": "tensor<?x64xbf16>", "y": "tensor<?x64xbf16>"},
-    "epi.mul": {"x": "tensor<?x64xbf16>", "y": "tensor<?x64xbf16>"},
+    "epi.add": {
+        "x": "tensor<?x64xbf16>", "y": "tensor<?x64xbf16>", "bias": "tensor<64xbf16>",
+    },
+    "epi.mul": {
+        "x": "tensor<?x64xbf16>", "y": "tensor<?x64xbf16>", "gate": "tensor<?x1xbf16>",
+    },
+    "epi.sigmoid": {"x": "tensor<?x1xbf16>"},
+    "epi.softmax": {"x": "tensor<?x64xf32>"},
+    "epi.clamped_swiglu": {"gate": "tensor<?x64xbf16>", "up": "tensor<?x64xbf16>"},
+    "epi.halve_rows": {"x": "tensor<?x7168xbf16>"},
+    "epi.join_rows": {"y": "tensor<?x7168xbf16>"},
     "epi.silu": {"x": "tensor<?x64xbf16>"},
     "epi.cast": {"x": "tensor<64x64xbf16>"},
     "epi.reshape": {"x": "tensor<?x288xbf16>"},
@@ -54,6 +63,7 @@ OPERANDS = {
     "epi.attention": {
         "q": "tensor<?x8x64xbf16>",
         "cache": "!epi.kv_cache<heads = 2, key = 64, value = 64, bf16>", "step": "!epi.step",
+        "s": "tensor<8xbf16>",
     },
     "epi.mla_attention": {
         "q": "tensor<?x6x32xbf16>", "qr": "tensor<?x6x16xbf16>",
@@ -74,6 +84,11 @@ OPERANDS = {
         "x": "tensor<?x64xbf16>", "counts": "tensor<8xi32>", "w": "tensor<8x32x64xbf16>",
     },
     "ep.mesh": None,
+    "ep.local_shard": {"w": "tensor<384x64xbf16>"},
+    "ep.replica_table": {},
+    "ep.assign_replicas": {"ids": "tensor<?x4xi32>", "table": "tensor<32x3xi32>"},
+    "ep.wait": {"t": "!ep.token"},
+    "ep.gather_columns": {"x": "tensor<?x32xbf16>"},
     "ep.local_experts": {"w": "tensor<32x64x192xbf16>"},
     "ep.shard_rows": {"x": "tensor<?x64xbf16>"},
     "ep.all_gather": {"x": "tensor<?x64xbf16>"},
@@ -96,6 +111,8 @@ OPERANDS = {
 
 # Operation -> what must come before its example: it undoes another operation.
 BEFORE = {
+    "epi.join_rows": """
+      %a, %b = epi.halve_rows %y : tensor<?x7168xbf16>""",
     "ep.gather_experts": """
       %r, %n = ep.scatter_experts %rows, %counts on @world {
           placement = #ep.placement<experts = 32, ranks = 2>}

@@ -2,7 +2,7 @@
 // RUN: epigraph-opt %s --split-input-file --verify-diagnostics
 
 // ep.mesh (C1)
-// expected-error @+1 {{must have at least one rank, got expert = 0}}
+// expected-error @+1 {{must have 1 to 65535 ranks, got expert = 0, tensor = 1}}
 ep.mesh @world {expert = 0 : i64, attention = #ep.attention<data>}
 
 // -----
@@ -205,5 +205,100 @@ func.func @f(%x: tensor<?x8xf32>, %n: tensor<4xi32>, %o: tensor<4xi32>) {
   %r, %m = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<?x8xf32>, tensor<4xi32> -> tensor<?x8xf32>, tensor<2xi32>
   // expected-error @+1 {{received_counts must come from the ep.scatter_experts that got these counts}}
   %y = ep.gather_experts %r, %o, %m on @world : tensor<?x8xf32>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// ep.mesh (C1): the tensor axis
+// expected-error @+1 {{must have 1 to 65535 ranks, got expert = 2, tensor = 0}}
+ep.mesh @world {expert = 2 : i64, tensor = 0 : i64, attention = #ep.attention<data>}
+
+// -----
+
+// #ep.placement (C1): slots
+// expected-error @+1 {{ranks (2) must divide slots (3)}}
+func.func private @f() attributes {p = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2]>}
+
+// -----
+
+// #ep.placement (C2)
+// expected-error @+1 {{2 slots cannot hold 3 experts}}
+func.func private @f() attributes {p = #ep.placement<experts = 3, ranks = 2, slots = [0, 1]>}
+
+// -----
+
+// #ep.placement (C2)
+// expected-error @+1 {{there is no expert 3 of 3}}
+func.func private @f() attributes {p = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 3]>}
+
+// -----
+
+// #ep.placement (C2)
+// expected-error @+1 {{expert 2 has no slot}}
+func.func private @f() attributes {p = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 1, 0]>}
+
+// -----
+
+// ep.local_shard (C1)
+func.func @f(%w: tensor<9x8xf32>) {
+  // expected-error @+1 {{cannot cut dim 0 of 'tensor<9x8xf32>' into 2 parts}}
+  %0 = ep.local_shard %w {axis = #ep.axis<tensor>, dim = 0 : i64, parts = 2 : i64} : tensor<9x8xf32> to tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// ep.local_shard (C1): the result
+func.func @f(%w: tensor<8x8xf32>) {
+  // expected-error @+1 {{the result must have shape [8, 4]}}
+  %0 = ep.local_shard %w {axis = #ep.axis<expert>, dim = 1 : i64, parts = 2 : i64} : tensor<8x8xf32> to tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// ep.replica_table (C1)
+func.func @f() {
+  // expected-error @+1 {{the result must have shape [3, 3]}}
+  %0 = ep.replica_table {placement = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>} : tensor<3x2xi32>
+  return
+}
+
+// -----
+
+// ep.assign_replicas (C1)
+func.func @f(%ids: tensor<?x2xi32>, %t: tensor<3x1xi32>) {
+  // expected-error @+1 {{table must have two or more columns, got 1}}
+  %0 = ep.assign_replicas %ids, %t : tensor<?x2xi32>, tensor<3x1xi32>
+  return
+}
+
+// -----
+
+// ep.wait (C1)
+func.func @f() {
+  // expected-error @+1 {{must have a token}}
+  "ep.wait"() : () -> ()
+  return
+}
+
+// -----
+
+// ep.gather_columns (C1)
+ep.mesh @world {expert = 2 : i64, tensor = 4 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{the result must have shape [?, 32]}}
+  %0 = ep.gather_columns %x on @world {axis = #ep.axis<tensor>} : tensor<?x8xf32> to tensor<?x16xf32>
+  return
+}
+
+// -----
+
+// ep.shard_rows: nothing moves
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{moves nothing between ranks, so it has no token}}
+  %0, %t = ep.shard_rows %x on @world : tensor<?x8xf32>, !ep.token
   return
 }

@@ -7,6 +7,49 @@ ep.mesh @world {expert = 2 : i64, attention = #ep.attention<replicated>}
 // CHECK: ep.mesh @data {attention = #ep.attention<data>, expert = 8 : i64}
 ep.mesh @data {expert = 8 : i64, attention = #ep.attention<data>}
 
+// CHECK: ep.mesh @grid {attention = #ep.attention<replicated>, expert = 4 : i64, tensor = 2 : i64}
+ep.mesh @grid {expert = 4 : i64, tensor = 2 : i64, attention = #ep.attention<replicated>}
+
+// CHECK-LABEL: func.func @tensor_axis
+func.func @tensor_axis(%x: tensor<?x8xbf16>, %w: tensor<16x8xbf16>) {
+  // CHECK: ep.local_shard %{{.*}} {axis = #ep.axis<tensor>, dim = 0 : i64, parts = 2 : i64} : tensor<16x8xbf16> to tensor<8x8xbf16>
+  %0 = ep.local_shard %w {axis = #ep.axis<tensor>, dim = 0 : i64, parts = 2 : i64} : tensor<16x8xbf16> to tensor<8x8xbf16>
+  // CHECK: ep.all_reduce %{{.*}} on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16>
+  %1 = ep.all_reduce %x on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16>
+  // CHECK: ep.gather_columns %{{.*}} on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16> to tensor<?x16xbf16>
+  %2 = ep.gather_columns %x on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16> to tensor<?x16xbf16>
+  // CHECK: ep.gather_columns %{{.*}} on @grid : tensor<?x8xbf16> to tensor<?x32xbf16>
+  %3 = ep.gather_columns %x on @grid : tensor<?x8xbf16> to tensor<?x32xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @replicas
+func.func @replicas(%ids: tensor<?x2xi32>, %w: tensor<3x8xbf16>) {
+  // CHECK: ep.replica_table {placement = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>} : tensor<3x3xi32>
+  %0 = ep.replica_table {placement = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>} : tensor<3x3xi32>
+  // CHECK: ep.assign_replicas %{{.*}}, %{{.*}} : tensor<?x2xi32>, tensor<3x3xi32>
+  %1 = ep.assign_replicas %ids, %0 : tensor<?x2xi32>, tensor<3x3xi32>
+  // CHECK: ep.local_experts {{.*}} : tensor<3x8xbf16> to tensor<2x8xbf16>
+  %2 = ep.local_experts %w {placement = #ep.placement<experts = 3, ranks = 2, slots = [0, 1, 2, 0]>} : tensor<3x8xbf16> to tensor<2x8xbf16>
+  return
+}
+
+// CHECK-LABEL: func.func @started
+func.func @started(%x: tensor<?x8xbf16>, %n: tensor<4xi32>) {
+  // CHECK: %[[Y:.*]], %[[T:.*]] = ep.all_gather %{{.*}} on @world : tensor<?x8xbf16>, !ep.token
+  %y, %t = ep.all_gather %x on @world : tensor<?x8xbf16>, !ep.token
+  // CHECK: %{{.*}}, %{{.*}}, %[[U:.*]] = ep.scatter_experts {{.*}} -> tensor<?x8xbf16>, tensor<2xi32>, !ep.token
+  %r, %m, %u = ep.scatter_experts %x, %n on @world {placement = #ep.placement<experts = 4, ranks = 2>}
+      : tensor<?x8xbf16>, tensor<4xi32> -> tensor<?x8xbf16>, tensor<2xi32>, !ep.token
+  // CHECK: ep.wait %[[T]], %[[U]]
+  ep.wait %t, %u
+  // CHECK: %{{.*}}, %[[V:.*]] = ep.gather_experts {{.*}} -> tensor<?x8xbf16>, !ep.token
+  %g, %v = ep.gather_experts %r, %n, %m on @world : tensor<?x8xbf16>, tensor<4xi32>, tensor<2xi32> -> tensor<?x8xbf16>, !ep.token
+  // CHECK: ep.wait %[[V]]
+  ep.wait %v
+  return
+}
+
 // CHECK-LABEL: func.func @collectives
 func.func @collectives(%x: tensor<?x8xbf16>, %w: tensor<4x16x8xbf16>) {
   // CHECK: ep.local_experts %{{.*}} {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x16x8xbf16> to tensor<2x16x8xbf16>

@@ -75,7 +75,7 @@ exec.weight @w : tensor<?xf32> {
 // -----
 
 // exec.weight (C3): slices but is not rank_local
-// expected-error @+1 {{differs from rank to rank (ep.local_experts): mark it rank_local}}
+// expected-error @+1 {{differs from rank to rank (ep.local_experts, ep.local_shard): mark it rank_local}}
 exec.weight @w : tensor<2x8xf32> {
   %0 = epi.weight_stack "w.{}" : tensor<4x8xf32>
   %1 = ep.local_experts %0 {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x8xf32> to tensor<2x8xf32>
@@ -197,4 +197,12 @@ func.func @f(%x: tensor<?x8xf32>) {
 func.func @f(%x: tensor<?x8xf32>) {
   // expected-error @+1 {{expects parent op to be one of 'exec.kernel, exec.weight'}}
   exec.yield %x : tensor<?x8xf32>
+}
+
+// -----
+
+// #exec.target (C1)
+// expected-error @+1 {{all numbers of a target must be positive}}
+module attributes {exec.target = #exec.target<name = "x", cores = 0, vector_bits = 256, registers = 16,
+  cache_bytes = 1024, memory_gbps = 20.0, gflops = 100.0, launch_ns = 300, link_gbps = 10.0, link_latency_ns = 1000>} {
 }
