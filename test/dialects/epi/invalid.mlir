@@ -228,10 +228,31 @@ func.func @f() {
 
 // -----
 
+// epi.rope_table (C3)
+func.func @f() {
+  // expected-error @+1 {{stretches frequencies by yarn or by llama3, not by both}}
+  %t = epi.rope_table {theta = 1.0e4 : f64, magnitude = 1.0 : f64,
+      yarn = #epi.yarn<factor = 4.0, original = 64, beta_fast = 32.0, beta_slow = 1.0>,
+      llama3 = #epi.llama3_rope<factor = 8.0, original = 64, low_freq_factor = 1.0, high_freq_factor = 4.0>} : tensor<64x4xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{factor, original, beta_fast and beta_slow must be positive}}
+func.func private @f() attributes {a = #epi.yarn<factor = 4.0, original = 0, beta_fast = 32.0, beta_slow = 1.0>}
+
+// -----
+
+// expected-error @+1 {{high_freq_factor larger than low_freq_factor}}
+func.func private @f() attributes {a = #epi.llama3_rope<factor = 8.0, original = 64, low_freq_factor = 4.0, high_freq_factor = 4.0>}
+
+// -----
+
 // epi.rope (C1)
-func.func @f(%x: tensor<?x8xf32>, %t: tensor<64x4xf32>, %s: !epi.step) {
-  // expected-error @+1 {{rotates 4 dims (its table's), but the last dimension of x is 8}}
-  %y = epi.rope %x, %t, %s : tensor<?x8xf32>, tensor<64x4xf32>
+func.func @f(%x: tensor<?x2xf32>, %t: tensor<64x4xf32>, %s: !epi.step) {
+  // expected-error @+1 {{rotates 4 dims (its table's), but the last dimension of x is 2}}
+  %y = epi.rope %x, %t, %s : tensor<?x2xf32>, tensor<64x4xf32>
   return
 }
 
@@ -682,5 +703,102 @@ func.func @f(%x: tensor<?x6xf32>, %n: tensor<8xi32>, %w: tensor<8x4x5xf32>) {
 func.func @f(%x: tensor<?x6xf32>, %n: tensor<8xi32>, %w: tensor<8x4x6xf32>) {
   // expected-error @+1 {{the result must have shape [?, 4]}}
   %y = epi.grouped_linear %x, %n, %w : (tensor<?x6xf32>, tensor<8xi32>, tensor<8x4x6xf32>) -> tensor<?x5xf32>
+  return
+}
+
+// -----
+
+// epi.add (C1)
+func.func @f(%x: tensor<?x8xf32>, %y: tensor<4xf32>) {
+  // expected-error @+1 {{the second operand must have the type of the first, or be one value for each column or for each row of it}}
+  %0 = epi.add %x, %y : tensor<?x8xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+// epi.mul (C1)
+func.func @f(%x: tensor<?x4x8xf32>, %y: tensor<?x1xf32>) {
+  // expected-error @+1 {{the second operand must have the type of the first, or be one value for each column or for each row of it}}
+  %0 = epi.mul %x, %y : tensor<?x4x8xf32>, tensor<?x1xf32>
+  return
+}
+
+// -----
+
+// #epi.clamp
+// expected-error @+1 {{alpha and limit must be positive}}
+func.func private @f() attributes {c = #epi.clamp<alpha = 1.702, limit = 0.0>}
+
+// -----
+
+// epi.rms_norm (C1): of each head
+func.func @f(%x: tensor<?x4x8xf32>, %w: tensor<32xf32>) {
+  // expected-error @+1 {{w must have shape [8]}}
+  %0 = epi.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x4x8xf32>, tensor<32xf32>
+  return
+}
+
+// -----
+
+// epi.attention (C4)
+func.func @f(%q: tensor<?x8x64xf32>, %c: !epi.kv_cache<heads = 2, key = 64, value = 64, f32>, %step: !epi.step, %s: tensor<2xf32>) {
+  // expected-error @+1 {{sinks must have shape [8]}}
+  %0 = epi.attention %q, %c, %step sinks %s {scale = 0.125 : f64} : (tensor<?x8x64xf32>, !epi.kv_cache<heads = 2, key = 64, value = 64, f32>) sinks tensor<2xf32> -> tensor<?x8x64xf32>
+  return
+}
+
+// -----
+
+// epi.attention (C5)
+func.func @f(%q: tensor<?x8x64xf32>, %c: !epi.kv_cache<heads = 2, key = 64, value = 64, f32>, %step: !epi.step) {
+  // expected-error @+1 {{window must be positive, got 0}}
+  %0 = epi.attention %q, %c, %step {scale = 0.125 : f64, window = 0 : i64} : (tensor<?x8x64xf32>, !epi.kv_cache<heads = 2, key = 64, value = 64, f32>) -> tensor<?x8x64xf32>
+  return
+}
+
+// -----
+
+// epi.experts (C3)
+func.func @f(%x: tensor<?x64xf32>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf32>, %g: tensor<8x32x64xf32>, %d: tensor<8x64x32xf32>, %b: tensor<8x32xf32>) {
+  // expected-error @+1 {{must have no biases, or those of gate, up and down, got 2}}
+  %0 = epi.experts %x, %ids, %w, %g, %g, %d biases %b, %b : tensor<?x64xf32>, tensor<?x2xi32>, tensor<?x2xf32>, tensor<8x32x64xf32>, tensor<8x32x64xf32>, tensor<8x64x32xf32> biases tensor<8x32xf32>, tensor<8x32xf32>
+  return
+}
+
+// -----
+
+// epi.experts (C3): the last one
+func.func @f(%x: tensor<?x64xf32>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf32>, %g: tensor<8x32x64xf32>, %d: tensor<8x64x32xf32>, %b: tensor<8x32xf32>) {
+  // expected-error @+1 {{the bias of down must have shape [8, 64]}}
+  %0 = epi.experts %x, %ids, %w, %g, %g, %d biases %b, %b, %b : tensor<?x64xf32>, tensor<?x2xi32>, tensor<?x2xf32>, tensor<8x32x64xf32>, tensor<8x32x64xf32>, tensor<8x64x32xf32> biases tensor<8x32xf32>, tensor<8x32xf32>, tensor<8x32xf32>
+  return
+}
+
+// -----
+
+// epi.grouped_linear (C4)
+func.func @f(%x: tensor<?x64xf32>, %n: tensor<8xi32>, %w: tensor<8x32x64xf32>, %b: tensor<32xf32>, %c: tensor<8x64xf32>) {
+  // expected-error @+1 {{bias must have shape [8, 32]}}
+  %0 = epi.grouped_linear %x, %n, %w bias %c : (tensor<?x64xf32>, tensor<8xi32>, tensor<8x32x64xf32>) bias tensor<8x64xf32> -> tensor<?x32xf32>
+  return
+}
+
+// -----
+
+// epi.halve_rows (C1)
+func.func @f(%x: tensor<4x8xf32>) {
+  // expected-error @+1 {{must have a dynamic number of rows}}
+  %a, %b = epi.halve_rows %x : tensor<4x8xf32>
+  return
+}
+
+// -----
+
+// epi.join_rows (C2)
+func.func @f(%x: tensor<?x8xf32>) {
+  %a, %b = epi.halve_rows %x : tensor<?x8xf32>
+  // expected-error @+1 {{must join the first and the second half of an epi.halve_rows}}
+  %y = epi.join_rows %b, %a : tensor<?x8xf32>
   return
 }
