@@ -79,13 +79,39 @@ def test_lint_accepts(rule, text):
     assert not list(getattr(lint, rule)("passes/graph/X.cpp", text))
 
 
+@pytest.mark.parametrize("line", [
+    "// CHECK_NEXT: epi.add", "// CHECK-NXT: epi.add", "// CHEK: epi.add", "// CHECK-NEXT epi.add",
+    "// CHECK-COUNT: epi.add", "// OTHER-NOTT: epi.add",
+])
+def test_lint_finds_misspelt_checks(line):
+    run = "// RUN: FileCheck %s --check-prefixes=CHECK,OTHER\n"
+    assert list(lint.misspelt_checks("test/x.mlir", run + line))
+
+
+@pytest.mark.parametrize("line", [
+    "// CHECK: a", "// CHECK-NEXT: a", "  // CHECK-COUNT-3: a", "// OTHER-NOT: a", "// A word", "// CHECK-DAG: a",
+])
+def test_lint_accepts_checks(line):
+    run = "// RUN: FileCheck %s --check-prefix=OTHER\n"
+    assert not list(lint.misspelt_checks("test/x.mlir", run + line))
+
+
 def test_the_tree_keeps_the_rules():
     names = lint.changed_files(everything=True)
     assert [complaint for name in names for complaint in lint.complaints_about(name)] == []
 
 
 def test_generated_pages_are_up_to_date():
-    assert script("generate-docs").passes_page() == (ROOT / "docs/passes.md").read_text()
+    for name, text in script("generate-docs").pages().items():
+        assert text == (ROOT / "docs" / name).read_text(), f"docs/{name}: run scripts/generate-docs"
+
+
+def test_every_operation_has_what_it_needs():
+    """A verifier or types that say it all, a meaning, and a CPU kernel or a reason for none."""
+    page = (ROOT / "docs/status.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert [row[0] for row in rows if row[2] != "yes" or row[3] == "no"] == []
 
 
 def test_every_folder_of_passes_is_in_the_page():
