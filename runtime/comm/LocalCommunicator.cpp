@@ -1,5 +1,6 @@
-// Every operation: check what this rank offers, meet, pull, part. A rank that finds a fault between
-// meeting and parting aborts the group, so that the others' parting fails at once.
+// Starting: check what this rank offers, and post it. Finishing: meet, pull, part. A rank that
+// finds a fault between meeting and parting aborts the group, so that the others' parting fails at
+// once.
 #include "runtime/comm/LocalCommunicator.h"
 
 #include <algorithm>
@@ -13,7 +14,9 @@ namespace epigraph {
 
 LocalCommunicator::LocalCommunicator(LocalGroup &group, int rank)
     : group(group), self(rank), offsets(static_cast<size_t>(group.size())),
-      sources(static_cast<size_t>(group.size())) {}
+      sources(static_cast<size_t>(group.size())) {
+  started.reserve(LocalGroup::kMostUnderWay);
+}
 
 absl::Status LocalCommunicator::fail(const char *operation, std::string_view where,
                                      const absl::Status &cause) {
@@ -21,98 +24,103 @@ absl::Status LocalCommunicator::fail(const char *operation, std::string_view whe
   if (!where.empty())
     absl::StrAppend(&context, " (", abslView(where), ")");
   const absl::Status status = withContext(cause, context);
-  group.abort(self, status);
+  abort(status);
   return status;
 }
 
-absl::Status LocalCommunicator::barrier(std::string_view where) {
-  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {"barrier", {}, {}}, where));
-  return group.part(self, where);
+/// What the other ranks may read of `collective`, and what it is called.
+static LocalOffer offerOf(const Collective &collective) {
+  if (const auto *gather = std::get_if<AllGather>(&collective))
+    return LocalOffer{"all_gather", gather->source, {}};
+  if (const auto *reduce = std::get_if<AllReduce>(&collective))
+    return LocalOffer{"all_reduce", reduce->source, {}};
+  if (const auto *scatter = std::get_if<ReduceScatter>(&collective))
+    return LocalOffer{"reduce_scatter", scatter->source, {}};
+  if (const auto *scatter = std::get_if<ScatterExperts>(&collective))
+    return LocalOffer{"scatter_experts", scatter->exchange.rows, scatter->exchange.counts};
+  if (const auto *gather = std::get_if<GatherExperts>(&collective))
+    return LocalOffer{"gather_experts", gather->exchange.rows, gather->exchange.counts};
+  return LocalOffer{"barrier", {}, {}};
 }
 
-absl::Status LocalCommunicator::allGather(absl::Span<const uint8_t> source,
-                                          absl::Span<uint8_t> result, std::string_view where) {
-  static constexpr char operation[] = "all_gather";
-  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {operation, source, {}}, where));
-  if (absl::Status status = pullRows(result); !status.ok())
-    return fail(operation, where, status);
-  return group.part(self, where);
+/// The numbers of `collective` that this rank alone is to blame for.
+absl::Status LocalCommunicator::check(const Collective &collective) const {
+  if (const auto *scatter = std::get_if<ScatterExperts>(&collective))
+    return checkOwnOffer(scatter->exchange, static_cast<int64_t>(scatter->exchange.rows.size()));
+  if (const auto *gather = std::get_if<GatherExperts>(&collective))
+    return checkOwnOffer(gather->exchange, static_cast<int64_t>(gather->exchange.result.size()));
+  return absl::OkStatus();
 }
 
-absl::Status LocalCommunicator::pullRows(absl::Span<uint8_t> result) {
+absl::Status LocalCommunicator::start(const Collective &collective, std::string_view where) {
+  const LocalOffer offer = offerOf(collective);
+  if (absl::Status status = check(collective); !status.ok())
+    return fail(offer.operation, where, status);
+  while (started.size() >= LocalGroup::kMostUnderWay)
+    EPIGRAPH_RETURN_IF_ERROR(finishOldest());
+  started.push_back({collective, where, group.post(self, offer)});
+  return absl::OkStatus();
+}
+
+absl::Status LocalCommunicator::finishOldest() {
+  if (started.empty())
+    return absl::InternalError(
+        absl::StrCat("rank ", self, ": waits, and nothing is under way; report this"));
+  const auto [collective, where, number] = started.front();
+  started.erase(started.begin());
+  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, number, where));
+  const absl::Status pulled =
+      std::visit([&, number = number](const auto &what) { return pull(what, number); }, collective);
+  if (!pulled.ok())
+    return fail(group.offerOf(self, number).operation, where, pulled);
+  return group.part(self, number, where);
+}
+
+void LocalCommunicator::abort(const absl::Status &cause) {
+  started.clear();
+  group.abort(self, cause);
+}
+
+absl::Status LocalCommunicator::pull(const AllGather &gather, uint64_t number) {
   size_t total = 0;
   for (int rank = 0; rank < size(); ++rank)
-    total += group.offerOf(rank).rows.size();
-  if (total != result.size())
-    return absl::InternalError(absl::StrCat(
-        "the ranks offer ", total, " bytes, and the result has ", result.size(), "; report this"));
-  uint8_t *to = result.data();
+    total += group.offerOf(rank, number).rows.size();
+  if (total != gather.result.size())
+    return absl::InternalError(absl::StrCat("the ranks offer ", total,
+                                            " bytes, and the result has ", gather.result.size(),
+                                            "; report this"));
+  uint8_t *to = gather.result.data();
   for (int rank = 0; rank < size(); ++rank) {
-    const absl::Span<const uint8_t> rows = group.offerOf(rank).rows;
+    const absl::Span<const uint8_t> rows = group.offerOf(rank, number).rows;
     to = std::copy(rows.begin(), rows.end(), to);
   }
   return absl::OkStatus();
 }
 
-absl::Status LocalCommunicator::allReduce(SumType type, absl::Span<const uint8_t> source,
-                                          absl::Span<uint8_t> result, std::string_view where) {
-  return sum("all_reduce", type, source, 0, result, where);
+absl::Status LocalCommunicator::pull(const AllReduce &reduce, uint64_t number) {
+  return sum(reduce.type, reduce.source, 0, reduce.result, number);
 }
 
-absl::Status LocalCommunicator::reduceScatter(SumType type, absl::Span<const uint8_t> source,
-                                              int64_t rows, size_t rowBytes,
-                                              absl::Span<uint8_t> result, std::string_view where) {
-  const RowShare share = shareOf(rows, self, size());
-  const size_t bytes = static_cast<size_t>(share.end - share.begin) * rowBytes;
-  const absl::Span<uint8_t> shareOfResult = result.subspan(0, std::min(bytes, result.size()));
-  return sum("reduce_scatter", type, source, static_cast<size_t>(share.begin) * rowBytes,
-             shareOfResult, where);
+absl::Status LocalCommunicator::pull(const ReduceScatter &scatter, uint64_t number) {
+  const RowShare share = shareOf(scatter.rows, self, size());
+  const size_t bytes = static_cast<size_t>(share.end - share.begin) * scatter.rowBytes;
+  return sum(scatter.type, scatter.source, static_cast<size_t>(share.begin) * scatter.rowBytes,
+             scatter.result.subspan(0, std::min(bytes, scatter.result.size())), number);
 }
 
 /// result = sum over ranks of what their sources hold from byte `skipped` on.
-absl::Status LocalCommunicator::sum(const char *operation, SumType type,
-                                    absl::Span<const uint8_t> source, size_t skipped,
-                                    absl::Span<uint8_t> result, std::string_view where) {
-  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {operation, source, {}}, where));
+absl::Status LocalCommunicator::sum(SumType type, absl::Span<const uint8_t> source, size_t skipped,
+                                    absl::Span<uint8_t> result, uint64_t number) {
   for (int rank = 0; rank < size(); ++rank) {
-    const absl::Span<const uint8_t> offered = group.offerOf(rank).rows;
+    const absl::Span<const uint8_t> offered = group.offerOf(rank, number).rows;
     if (offered.size() != source.size() || offered.size() < skipped + result.size())
-      return fail(operation, where,
-                  absl::InternalError(absl::StrCat("rank ", rank, " offers ", offered.size(),
-                                                   " bytes, this rank ", source.size(),
-                                                   " for a result of ", result.size(),
-                                                   " from byte ", skipped, "; report this")));
+      return absl::InternalError(absl::StrCat(
+          "rank ", rank, " offers ", offered.size(), " bytes, this rank ", source.size(),
+          " for a result of ", result.size(), " from byte ", skipped, "; report this"));
     sources[static_cast<size_t>(rank)] = offered.data() + skipped;
   }
   sumInOrder(type, sources, result);
-  return group.part(self, where);
-}
-
-absl::StatusOr<int64_t> LocalCommunicator::scatterExperts(const ExpertExchange &exchange,
-                                                          absl::Span<int32_t> resultCounts,
-                                                          std::string_view where) {
-  static constexpr char operation[] = "scatter_experts";
-  if (absl::Status status = checkOwnOffer(exchange, static_cast<int64_t>(exchange.rows.size()));
-      !status.ok())
-    return fail(operation, where, status);
-  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {operation, exchange.rows, exchange.counts}, where));
-  absl::StatusOr<int64_t> received = pullForExperts(exchange, resultCounts);
-  if (!received.ok())
-    return fail(operation, where, received.status());
-  EPIGRAPH_RETURN_IF_ERROR(group.part(self, where));
-  return received;
-}
-
-absl::Status LocalCommunicator::gatherExperts(const ExpertExchange &exchange,
-                                              std::string_view where) {
-  static constexpr char operation[] = "gather_experts";
-  if (absl::Status status = checkOwnOffer(exchange, static_cast<int64_t>(exchange.result.size()));
-      !status.ok())
-    return fail(operation, where, status);
-  EPIGRAPH_RETURN_IF_ERROR(group.meet(self, {operation, exchange.rows, exchange.counts}, where));
-  if (absl::Status status = pullFromOwners(exchange); !status.ok())
-    return fail(operation, where, status);
-  return group.part(self, where);
+  return absl::OkStatus();
 }
 
 /// The rows that this rank counts must fit the `capacity` bytes on its own side of the exchange.
@@ -137,24 +145,24 @@ absl::Status LocalCommunicator::checkOwnOffer(const ExpertExchange &exchange,
 }
 
 /// Every rank must count the same experts.
-absl::Status LocalCommunicator::checkCounts(const ExpertExchange &exchange) const {
+absl::Status LocalCommunicator::checkCounts(const ExpertExchange &exchange, uint64_t number) const {
   for (int rank = 0; rank < size(); ++rank)
-    if (group.offerOf(rank).counts.size() != exchange.counts.size())
+    if (group.offerOf(rank, number).counts.size() != exchange.counts.size())
       return absl::InternalError(
-          absl::StrCat("rank ", rank, " counts ", group.offerOf(rank).counts.size(),
+          absl::StrCat("rank ", rank, " counts ", group.offerOf(rank, number).counts.size(),
                        " experts, this rank ", exchange.counts.size(), "; report this"));
   return absl::OkStatus();
 }
 
-absl::StatusOr<int64_t> LocalCommunicator::pullForExperts(const ExpertExchange &exchange,
-                                                          absl::Span<int32_t> resultCounts) {
-  EPIGRAPH_RETURN_IF_ERROR(checkCounts(exchange));
+absl::Status LocalCommunicator::pull(const ScatterExperts &scatter, uint64_t number) {
+  const ExpertExchange &exchange = scatter.exchange;
+  EPIGRAPH_RETURN_IF_ERROR(checkCounts(exchange, number));
   const int64_t capacity = static_cast<int64_t>(exchange.result.size() / exchange.rowBytes);
   int64_t total = 0;
   for (size_t expert = 0; expert < exchange.owner.size(); ++expert)
     if (exchange.owner[expert] == self)
       for (int rank = 0; rank < size(); ++rank)
-        total += group.offerOf(rank).counts[expert];
+        total += group.offerOf(rank, number).counts[expert];
   if (total > capacity)
     return absl::ResourceExhaustedError(absl::StrCat(
         total, " rows arrive for this rank's experts, and there is room for ", capacity,
@@ -168,7 +176,7 @@ absl::StatusOr<int64_t> LocalCommunicator::pullForExperts(const ExpertExchange &
     const bool mine = exchange.owner[expert] == self;
     int32_t arrived = 0;
     for (int rank = 0; rank < size(); ++rank) {
-      const LocalOffer &offer = group.offerOf(rank);
+      const LocalOffer &offer = group.offerOf(rank, number);
       const int32_t count = offer.counts[expert];
       int64_t &offset = offsets[static_cast<size_t>(rank)];
       if (mine && count > 0) {
@@ -181,25 +189,27 @@ absl::StatusOr<int64_t> LocalCommunicator::pullForExperts(const ExpertExchange &
     }
     if (!mine)
       continue;
-    if (local == resultCounts.size())
+    if (local == scatter.resultCounts.size())
       return absl::InternalError(absl::StrCat("this rank holds more experts than the ", local,
                                               " whose counts have room; report this"));
-    resultCounts[local++] = arrived;
+    scatter.resultCounts[local++] = arrived;
   }
-  return total;
+  *scatter.received = total;
+  return absl::OkStatus();
 }
 
-absl::Status LocalCommunicator::pullFromOwners(const ExpertExchange &exchange) {
-  EPIGRAPH_RETURN_IF_ERROR(checkCounts(exchange));
+absl::Status LocalCommunicator::pull(const GatherExperts &gather, uint64_t number) {
+  const ExpertExchange &exchange = gather.exchange;
+  EPIGRAPH_RETURN_IF_ERROR(checkCounts(exchange, number));
   // offsets[o]: where the rows of the expert at hand begin among those of its owner o.
   std::fill(offsets.begin(), offsets.end(), 0);
   uint8_t *to = exchange.result.data();
   for (size_t expert = 0; expert < exchange.owner.size(); ++expert) {
     const int owner = exchange.owner[expert];
-    const absl::Span<const uint8_t> rows = group.offerOf(owner).rows;
+    const absl::Span<const uint8_t> rows = group.offerOf(owner, number).rows;
     int64_t &offset = offsets[static_cast<size_t>(owner)];
     for (int rank = 0; rank < size(); ++rank) {
-      const int32_t count = group.offerOf(rank).counts[expert];
+      const int32_t count = group.offerOf(rank, number).counts[expert];
       if (rank == self && count > 0) {
         const size_t begin = static_cast<size_t>(offset) * exchange.rowBytes;
         const size_t bytes = static_cast<size_t>(count) * exchange.rowBytes;

@@ -9,31 +9,35 @@
 #include "runtime/device/SpinWait.h"
 
 namespace epigraph {
-namespace {
+LocalGroup::LocalGroup(int ranks, LocalGroupOptions options)
+    : options(options), seats(static_cast<size_t>(ranks)) {}
 
 /// "rank 2: scatter_experts (model.layers.3.mlp)".
-std::string describe(int rank, const char *operation, std::string_view where) {
-  std::string text = absl::StrCat("rank ", rank, ": ", operation);
+std::string LocalGroup::describe(int rank, uint64_t number, std::string_view where) const {
+  std::string text = absl::StrCat("rank ", rank, ": ", offerOf(rank, number).operation);
   if (!where.empty())
     absl::StrAppend(&text, " (", abslView(where), ")");
   return text;
 }
 
-} // namespace
+uint64_t LocalGroup::post(int rank, const LocalOffer &offer) {
+  Seat &seat = seats[static_cast<size_t>(rank)];
+  const uint64_t number = seat.posted.load(std::memory_order_relaxed);
+  seat.offers[number % kMostUnderWay] = offer;
+  count(rank, &Seat::posted, number + 1);
+  return number;
+}
 
-LocalGroup::LocalGroup(int ranks, LocalGroupOptions options)
-    : options(options), seats(static_cast<size_t>(ranks)) {}
-
-absl::Status LocalGroup::meet(int rank, const LocalOffer &offer, std::string_view where) {
-  seats[static_cast<size_t>(rank)].offer = offer;
-  if (absl::Status status = arrive(rank, offer.operation, where); !status.ok())
+absl::Status LocalGroup::meet(int rank, uint64_t number, std::string_view where) {
+  if (absl::Status status = await(rank, &Seat::posted, number, where); !status.ok())
     return status;
+  const char *ours = offerOf(rank, number).operation;
   for (int other = 0; other < size(); ++other) {
-    const char *theirs = offerOf(other).operation;
-    if (std::strcmp(theirs, offer.operation) == 0)
+    const char *theirs = offerOf(other, number).operation;
+    if (std::strcmp(theirs, ours) == 0)
       continue;
     const absl::Status status = absl::InternalError(
-        absl::StrCat(describe(rank, offer.operation, where), ": rank ", other, " is in ", theirs,
+        absl::StrCat(describe(rank, number, where), ": rank ", other, " is in ", theirs,
                      "; every rank must run the same plan on the same kind of step"));
     abort(rank, status);
     return status;
@@ -41,26 +45,30 @@ absl::Status LocalGroup::meet(int rank, const LocalOffer &offer, std::string_vie
   return absl::OkStatus();
 }
 
-absl::Status LocalGroup::part(int rank, std::string_view where) {
-  return arrive(rank, offerOf(rank).operation, where);
+absl::Status LocalGroup::part(int rank, uint64_t number, std::string_view where) {
+  count(rank, &Seat::parted, number + 1);
+  return await(rank, &Seat::parted, number, where);
 }
 
-absl::Status LocalGroup::arrive(int rank, const char *operation, std::string_view where) {
-  std::atomic<uint64_t> &mine = seats[static_cast<size_t>(rank)].arrivals;
-  const uint64_t turn = mine.load(std::memory_order_relaxed) + 1;
-  // Sequentially consistent, as are all loads of arrivals and sleepers: of the ranks that arrive,
-  // the last sees all others; and either it sees a sleeper, or that one sees its arrival before it
+/// Counts `rank`'s seat up to `value` and wakes who waits for it.
+void LocalGroup::count(int rank, Counter counter, uint64_t value) {
+  // Sequentially consistent, as are all loads of counters and sleepers: of the ranks that count up,
+  // the last sees all others; and either it sees a sleeper, or that one sees its count before it
   // sleeps. It also releases the offer.
-  mine.store(turn, std::memory_order_seq_cst);
-  if (allArrived(turn)) {
-    if (sleepers.load(std::memory_order_seq_cst) != 0) {
-      std::lock_guard<std::mutex> guard(lock);
-      changed.notify_all();
-    }
-    return absl::OkStatus();
-  }
+  (seats[static_cast<size_t>(rank)].*counter).store(value, std::memory_order_seq_cst);
+  if (sleepers.load(std::memory_order_seq_cst) == 0 || !allPast(counter, value - 1))
+    return;
+  std::lock_guard<std::mutex> guard(lock);
+  changed.notify_all();
+}
 
-  const auto over = [&] { return failed.load(std::memory_order_acquire) || allArrived(turn); };
+/// Waits until every rank's `counter` is past operation `number`.
+absl::Status LocalGroup::await(int rank, Counter counter, uint64_t number, std::string_view where) {
+  if (allPast(counter, number))
+    return absl::OkStatus();
+  const auto over = [&] {
+    return failed.load(std::memory_order_acquire) || allPast(counter, number);
+  };
   // A short spin only: where another process takes a core, a rank that spins takes the time of the
   // rank that it waits for (ten times slower steps were measured with a long one).
   if (!spinUntil(options.spin ? kShortSpin : 0, over)) {
@@ -70,38 +78,37 @@ absl::Status LocalGroup::arrive(int rank, const char *operation, std::string_vie
     sleepers.fetch_sub(1, std::memory_order_relaxed);
     guard.unlock();
     if (!inTime)
-      return late(rank, turn, operation, where);
+      return late(rank, counter, number, where);
   }
   // Who has met everybody goes on, even if a rank fails afterwards: it will find out at the next
   // meeting.
-  return allArrived(turn) ? absl::OkStatus() : failure(rank, operation, where);
+  return allPast(counter, number) ? absl::OkStatus() : failure(rank, number, where);
 }
 
-bool LocalGroup::allArrived(uint64_t turn) const {
+bool LocalGroup::allPast(Counter counter, uint64_t number) const {
   for (const Seat &seat : seats)
-    if (seat.arrivals.load(std::memory_order_seq_cst) < turn)
+    if ((seat.*counter).load(std::memory_order_seq_cst) <= number)
       return false;
   return true;
 }
 
-absl::Status LocalGroup::late(int rank, uint64_t turn, const char *operation,
-                              std::string_view where) {
+absl::Status LocalGroup::late(int rank, Counter counter, uint64_t number, std::string_view where) {
   std::vector<int> missing;
   for (int other = 0; other < size(); ++other)
-    if (seats[static_cast<size_t>(other)].arrivals.load(std::memory_order_acquire) < turn)
+    if ((seats[static_cast<size_t>(other)].*counter).load(std::memory_order_acquire) <= number)
       missing.push_back(other);
   const absl::Status status = absl::DeadlineExceededError(
-      absl::StrCat(describe(rank, operation, where), ": rank ", absl::StrJoin(missing, ", rank "),
+      absl::StrCat(describe(rank, number, where), ": rank ", absl::StrJoin(missing, ", rank "),
                    " did not arrive within ", options.deadline.count() / 1000.0,
                    " s; if the machine is only slow, allow more time"));
   abort(rank, status);
   return status;
 }
 
-absl::Status LocalGroup::failure(int rank, const char *operation, std::string_view where) {
+absl::Status LocalGroup::failure(int rank, uint64_t number, std::string_view where) {
   std::lock_guard<std::mutex> guard(lock);
-  return absl::AbortedError(absl::StrCat(describe(rank, operation, where),
-                                         ": given up, because rank ", failedRank,
+  return absl::AbortedError(absl::StrCat(describe(rank, number, where), ": given up, because rank ",
+                                         failedRank,
                                          " failed: ", std::string(failedCause.message())));
 }
 
@@ -117,8 +124,10 @@ void LocalGroup::abort(int rank, const absl::Status &cause) {
 
 void LocalGroup::reset() {
   std::lock_guard<std::mutex> guard(lock);
-  for (Seat &seat : seats)
-    seat.arrivals.store(0, std::memory_order_relaxed);
+  for (Seat &seat : seats) {
+    seat.posted.store(0, std::memory_order_relaxed);
+    seat.parted.store(0, std::memory_order_relaxed);
+  }
   failed.store(false, std::memory_order_release);
   failedRank = -1;
   failedCause = absl::OkStatus();

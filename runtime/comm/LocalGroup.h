@@ -1,18 +1,22 @@
 // Where the ranks of one process, one thread each, meet.
 //
 // Every rank has a seat. To take part in an operation it writes what it offers on its seat and
-// counts up its arrivals; when all have arrived, each reads what it wants from the others' seats
-// and memory, and a second meeting makes sure that all have done so before anybody moves on. There
-// is no central counter: a rank that waits sees who is late, and can say so.
+// counts up its posts, without waiting for anybody; when all have posted, each reads what it wants
+// from the others' seats and memory, and a second meeting makes sure that all have done so before
+// anybody moves on. Between posting and meeting a rank does what it likes, and may post more:
+// a seat has room for several offers. There is no central counter: a rank that waits sees who is
+// late, and can say so.
 #ifndef EPIGRAPH_RUNTIME_COMM_LOCALGROUP_H
 #define EPIGRAPH_RUNTIME_COMM_LOCALGROUP_H
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -41,16 +45,34 @@ public:
 
   int size() const { return static_cast<int>(seats.size()); }
 
-  /// Offers `offer` and waits until all ranks have offered theirs. Every rank must `part` before it
-  /// meets again. `where`: for messages. Errors: DeadlineExceeded naming who is late; Aborted;
+  /// Operations that a rank may have posted and not parted from.
+  static constexpr size_t kMostUnderWay = 16;
+
+  /// Offers `offer` and returns the operation's number, the same on every rank; waits for nobody.
+  /// The rank must have parted from operation `number - kMostUnderWay`.
+  uint64_t post(int rank, const LocalOffer &offer);
+
+  /// Waits until all ranks have posted operation `number`. Every rank must `part` from it, and from
+  /// all before it. `where`: for messages. Errors: DeadlineExceeded naming who is late; Aborted;
   /// Internal when ranks are in different operations.
-  absl::Status meet(int rank, const LocalOffer &offer, std::string_view where);
+  absl::Status meet(int rank, uint64_t number, std::string_view where);
 
-  /// Waits until all ranks have called it: offers and what they point to may change after.
-  absl::Status part(int rank, std::string_view where);
+  /// Waits until all ranks have called it for operation `number`: offers and what they point to may
+  /// change after.
+  absl::Status part(int rank, uint64_t number, std::string_view where);
 
-  /// What `rank` offers; valid between `meet` and `part`.
-  const LocalOffer &offerOf(int rank) const { return seats[static_cast<size_t>(rank)].offer; }
+  /// What `rank` offers in operation `number`; valid between `meet` and `part`.
+  const LocalOffer &offerOf(int rank, uint64_t number) const {
+    return seats[static_cast<size_t>(rank)].offers[number % kMostUnderWay];
+  }
+
+  // The same for who has one operation under way at a time.
+
+  absl::Status meet(int rank, const LocalOffer &offer, std::string_view where) {
+    return meet(rank, post(rank, offer), where);
+  }
+  absl::Status part(int rank, std::string_view where) { return part(rank, latestOf(rank), where); }
+  const LocalOffer &offerOf(int rank) const { return offerOf(rank, latestOf(rank)); }
 
   /// Fails every wait of this group, now and later. The first cause stays.
   void abort(int rank, const absl::Status &cause);
@@ -60,19 +82,26 @@ public:
 
 private:
   struct alignas(64) Seat {
-    LocalOffer offer;
-    std::atomic<uint64_t> arrivals{0};
+    std::array<LocalOffer, kMostUnderWay> offers;
+    std::atomic<uint64_t> posted{0}; ///< operations
+    std::atomic<uint64_t> parted{0};
   };
+  using Counter = std::atomic<uint64_t> Seat::*;
 
-  absl::Status arrive(int rank, const char *operation, std::string_view where);
-  absl::Status failure(int rank, const char *operation, std::string_view where);
-  absl::Status late(int rank, uint64_t turn, const char *operation, std::string_view where);
-  bool allArrived(uint64_t turn) const;
+  uint64_t latestOf(int rank) const {
+    return seats[static_cast<size_t>(rank)].posted.load(std::memory_order_relaxed) - 1;
+  }
+  void count(int rank, Counter counter, uint64_t value);
+  absl::Status await(int rank, Counter counter, uint64_t number, std::string_view where);
+  absl::Status failure(int rank, uint64_t number, std::string_view where);
+  absl::Status late(int rank, Counter counter, uint64_t number, std::string_view where);
+  bool allPast(Counter counter, uint64_t number) const;
+  std::string describe(int rank, uint64_t number, std::string_view where) const;
 
   const LocalGroupOptions options;
   std::vector<Seat> seats;
   std::atomic<bool> failed{false};
-  /// Ranks that sleep on `changed`; whoever arrives looks here before it takes the lock.
+  /// Ranks that sleep on `changed`; whoever counts up looks here before it takes the lock.
   std::atomic<int> sleepers{0};
   std::mutex lock;
   std::condition_variable changed;
