@@ -1,5 +1,6 @@
 // The last bits matter at position 100,000: frequencies and angles are rounded to float32 exactly
-// where transformers rounds them (`_compute_default_rope_parameters`, `_compute_yarn_parameters`).
+// where transformers rounds them (`_compute_default_rope_parameters`, `_compute_yarn_parameters`,
+// `_compute_llama3_parameters`).
 #include "codegen/reference/RopeTable.h"
 
 #include <algorithm>
@@ -20,8 +21,12 @@ struct Ramp {
   float low, span;
 
   explicit Ramp(const RopeTableOptions &options) {
-    double first = std::floor(correctionDim(options.yarn->betaFast, options));
-    double last = std::ceil(correctionDim(options.yarn->betaSlow, options));
+    double first = correctionDim(options.yarn->betaFast, options);
+    double last = correctionDim(options.yarn->betaSlow, options);
+    if (options.yarn->truncate) {
+      first = std::floor(first);
+      last = std::ceil(last);
+    }
     first = std::max(first, 0.0);
     last = std::min(last, static_cast<double>(options.dims - 1));
     if (first == last)
@@ -34,6 +39,20 @@ struct Ramp {
     return 1.0f - std::clamp((static_cast<float>(pair) - low) / span, 0.0f, 1.0f);
   }
 };
+
+/// `frequency` as Llama 3.1 has it.
+float stretch(float frequency, const Llama3Rope &llama3) {
+  auto original = static_cast<float>(llama3.original), factor = static_cast<float>(llama3.factor);
+  auto low = static_cast<float>(llama3.lowFreqFactor);
+  auto high = static_cast<float>(llama3.highFreqFactor);
+  float wavelength = static_cast<float>(2 * std::numbers::pi) / frequency;
+  if (wavelength > original / low)
+    return frequency / factor;
+  if (wavelength < original / high)
+    return frequency;
+  float smooth = (original / wavelength - low) / (high - low);
+  return (1 - smooth) * (frequency / factor) + smooth * frequency;
+}
 
 } // namespace
 
@@ -51,6 +70,8 @@ std::vector<float> ropeFrequencies(const RopeTableOptions &options) {
       float stretched = 1.0f / (static_cast<float>(options.yarn->factor) * wavelength);
       frequency = stretched * (1.0f - keep) + frequency * keep;
     }
+    if (options.llama3)
+      frequency = stretch(frequency, *options.llama3);
     frequencies.push_back(frequency);
   }
   return frequencies;

@@ -15,6 +15,15 @@ struct Yarn {
   int64_t original; ///< positions that the model was first trained on
   double betaFast;
   double betaSlow;
+  bool truncate = true; ///< the ramp's ends are widened to whole pairs
+};
+
+/// Llama 3.1's way: see `#epi.llama3_rope`.
+struct Llama3Rope {
+  double factor;
+  int64_t original; ///< positions that the model was first trained on
+  double lowFreqFactor;
+  double highFreqFactor;
 };
 
 struct RopeTableOptions {
@@ -23,6 +32,7 @@ struct RopeTableOptions {
   double theta;
   double magnitude; ///< multiplies every cosine and sine
   std::optional<Yarn> yarn;
+  std::optional<Llama3Rope> llama3; ///< not beside yarn
 };
 
 /// [dims / 2] angle of one position, pair by pair, in the float32 arithmetic of transformers.

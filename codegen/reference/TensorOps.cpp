@@ -2,6 +2,7 @@
 
 #include "codegen/reference/Dense.h"
 #include "codegen/reference/Experts.h"
+#include "codegen/reference/Replicas.h"
 #include "codegen/reference/RopeTable.h"
 #include "codegen/reference/Structure.h"
 #include "dialects/exec/Exec.h"
@@ -49,12 +50,20 @@ Shape shapeOf(mlir::Type type, int64_t elements) {
 
 RopeTableOptions optionsOf(epi::RopeTableOp op) {
   auto type = llvm::cast<mlir::RankedTensorType>(op.getType());
-  RopeTableOptions options{type.getDimSize(0), type.getDimSize(1), op.getTheta().convertToDouble(),
-                           op.getMagnitude().convertToDouble(), std::nullopt};
+  RopeTableOptions options{type.getDimSize(0),
+                           type.getDimSize(1),
+                           op.getTheta().convertToDouble(),
+                           op.getMagnitude().convertToDouble(),
+                           std::nullopt,
+                           std::nullopt};
   if (std::optional<epi::YarnAttr> yarn = op.getYarn())
-    options.yarn =
-        Yarn{yarn->getFactor().getValueAsDouble(), yarn->getOriginal(),
-             yarn->getBetaFast().getValueAsDouble(), yarn->getBetaSlow().getValueAsDouble()};
+    options.yarn = Yarn{yarn->getFactor().getValueAsDouble(), yarn->getOriginal(),
+                        yarn->getBetaFast().getValueAsDouble(),
+                        yarn->getBetaSlow().getValueAsDouble(), yarn->getTruncate()};
+  if (std::optional<epi::Llama3RopeAttr> llama3 = op.getLlama3())
+    options.llama3 = Llama3Rope{llama3->getFactor().getValueAsDouble(), llama3->getOriginal(),
+                                llama3->getLowFreqFactor().getValueAsDouble(),
+                                llama3->getHighFreqFactor().getValueAsDouble()};
   return options;
 }
 
@@ -69,9 +78,37 @@ Results evaluateSplit(epi::SplitOp op, const Tensor &x) {
   return results;
 }
 
+Score scoreOf(epi::ScoreFunction score) {
+  switch (score) {
+  case epi::ScoreFunction::Sigmoid:
+    return Score::Sigmoid;
+  case epi::ScoreFunction::Softmax:
+    return Score::Softmax;
+  case epi::ScoreFunction::Identity:
+    return Score::Identity;
+  }
+  llvm_unreachable("all score functions are covered");
+}
+
+SwigluClamp clampOf(epi::ClampedSwigluAttr clamp) {
+  return {clamp.getAlpha().getValueAsDouble(), clamp.getLimit().getValueAsDouble()};
+}
+
+Results evaluateExperts(epi::ExpertsOp op, const Arguments &operand, const Workers &workers) {
+  ExpertWeights network{.gate = operand[3], .up = operand[4], .down = operand[5]};
+  if (!op.getBiases().empty()) {
+    network.gateBias = &operand[6];
+    network.upBias = &operand[7];
+    network.downBias = &operand[8];
+  }
+  if (std::optional<epi::ClampedSwigluAttr> clamp = op.getClamp())
+    network.clamp = clampOf(*clamp);
+  return one(experts(operand[0], operand[1], operand[2], network, workers));
+}
+
 Results evaluateRoute(epi::RouteOp op, const Arguments &operand) {
   RouteOptions options{
-      .softmax = op.getScore() == epi::ScoreFunction::Softmax,
+      .score = scoreOf(op.getScore()),
       .groupScoreTop2 = op.getGroupScore() == epi::GroupScore::Top2Sum,
       .normalize = op.getNormalize(),
       .topK = static_cast<int64_t>(op.getTopK()),
@@ -111,6 +148,11 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
       .Case([&](epi::AddOp) { return one(add(operand[0], operand[1])); })
       .Case([&](epi::MulOp) { return one(mul(operand[0], operand[1])); })
       .Case([&](epi::SiluOp) { return one(silu(operand[0])); })
+      .Case([&](epi::SigmoidOp) { return one(sigmoid(operand[0])); })
+      .Case([&](epi::SoftmaxOp) { return one(softmax(operand[0])); })
+      .Case([&](epi::ClampedSwigluOp gated) {
+        return one(clampedSwiglu(operand[0], operand[1], clampOf(gated.getClamp())));
+      })
       // Element types change nothing in float32; the evaluator rounds where it is asked to.
       .Case<epi::CastOp, exec::PackOp>(same)
       .Case([&](epi::ReshapeOp reshape) {
@@ -127,14 +169,13 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
         return one(concat({parts.data(), parts.size()}, static_cast<int64_t>(join.getDim())));
       })
       .Case([&](epi::RouteOp route) { return evaluateRoute(route, operand); })
-      .Case([&](epi::ExpertsOp) {
-        return one(experts(operand[0], operand[1], operand[2], operand[3], operand[4], operand[5],
-                           workers));
-      })
+      .Case([&](epi::ExpertsOp routed) { return evaluateExperts(routed, operand, workers); })
       .Case([&](epi::PermuteOp permute) { return evaluatePermute(permute, operand); })
+      .Case([&](ep::AssignReplicasOp) { return one(assignReplicas(operand[0], operand[1])); })
       .Case([&](epi::UnpermuteOp) { return one(unpermute(operand[0], operand[1], operand[2])); })
-      .Case([&](epi::GroupedLinearOp) {
-        return one(groupedLinear(operand[0], operand[1], operand[2], workers));
+      .Case([&](epi::GroupedLinearOp product) {
+        const Tensor *bias = product.getBias() ? &operand[3] : nullptr;
+        return one(groupedLinear(operand[0], operand[1], operand[2], bias, workers));
       })
       .Default([](mlir::Operation *) { return Results(std::nullopt); });
 }

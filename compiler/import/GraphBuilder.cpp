@@ -219,10 +219,17 @@ Value GraphBuilder::ropeTable(const RopeConfig &rope, int64_t dims) {
   if (rope.yarn)
     yarn = epi::YarnAttr::get(builder_.getContext(), builder_.getF64FloatAttr(rope.yarn->factor),
                               rope.yarn->original, builder_.getF64FloatAttr(rope.yarn->betaFast),
-                              builder_.getF64FloatAttr(rope.yarn->betaSlow));
-  return epi::RopeTableOp::create(
-      builder_, loc(), RankedTensorType::get({maxContext_, dims}, f32()),
-      builder_.getF64FloatAttr(rope.theta), builder_.getF64FloatAttr(rope.magnitude()), yarn);
+                              builder_.getF64FloatAttr(rope.yarn->betaSlow), rope.yarn->truncate);
+  epi::Llama3RopeAttr llama3;
+  if (rope.llama3)
+    llama3 = epi::Llama3RopeAttr::get(
+        builder_.getContext(), builder_.getF64FloatAttr(rope.llama3->factor), rope.llama3->original,
+        builder_.getF64FloatAttr(rope.llama3->lowFreqFactor),
+        builder_.getF64FloatAttr(rope.llama3->highFreqFactor));
+  return epi::RopeTableOp::create(builder_, loc(),
+                                  RankedTensorType::get({maxContext_, dims}, f32()),
+                                  builder_.getF64FloatAttr(rope.theta),
+                                  builder_.getF64FloatAttr(rope.magnitude()), yarn, llama3);
 }
 
 } // namespace epigraph

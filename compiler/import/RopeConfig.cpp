@@ -21,9 +21,20 @@ YarnConfig readYarn(const ConfigObject &scaling, int64_t maxContext) {
   yarn.mscale = scaling.number("mscale", kScale, 0);
   yarn.mscaleAllDim = scaling.number("mscale_all_dim", kScale, 0);
   yarn.attentionFactor = scaling.number("attention_factor", kScale, 0);
-  if (!scaling.flag("truncate", true))
-    scaling.unsupported("truncate", "only true is");
+  yarn.truncate = scaling.flag("truncate", true);
   return yarn;
+}
+
+Llama3RopeConfig readLlama3(const ConfigObject &scaling) {
+  constexpr NumberRange kFactor{1e-3, 1e6};
+  Llama3RopeConfig llama3;
+  llama3.factor = scaling.number("factor", {1, 1e6});
+  llama3.original = scaling.integer("original_max_position_embeddings", {1, int64_t(1) << 31});
+  llama3.lowFreqFactor = scaling.number("low_freq_factor", kFactor);
+  llama3.highFreqFactor = scaling.number("high_freq_factor", kFactor);
+  if (llama3.highFreqFactor <= llama3.lowFreqFactor)
+    scaling.invalid("high_freq_factor", "more than low_freq_factor");
+  return llama3;
 }
 
 } // namespace
@@ -55,12 +66,17 @@ RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext) {
   const ConfigObject &thetaHolder = isNew && scaling.has("rope_theta") ? scaling : config;
   rope.theta = thetaHolder.number("rope_theta", kTheta, 10000);
 
+  const ConfigObject &partHolder = scaling.has("partial_rotary_factor") ? scaling : config;
+  rope.partialFactor = partHolder.number("partial_rotary_factor", {1e-3, 1}, 1);
+
   const char *typeKey = scaling.has("rope_type") ? "rope_type" : "type";
   std::string type = scaling.text(typeKey, "default");
   if (type == "yarn")
     rope.yarn = readYarn(scaling, maxContext);
+  else if (type == "llama3")
+    rope.llama3 = readLlama3(scaling);
   else if (type != "default")
-    scaling.unsupported(typeKey, "\"default\" and \"yarn\" are");
+    scaling.unsupported(typeKey, "\"default\", \"yarn\" and \"llama3\" are");
   return rope;
 }
 

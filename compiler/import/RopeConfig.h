@@ -18,11 +18,22 @@ struct YarnConfig {
   double mscale = 0;          ///< 0: not given
   double mscaleAllDim = 0;    ///< 0: not given
   double attentionFactor = 0; ///< 0: not given
+  bool truncate = true;       ///< the ramp between frequencies ends at whole pairs
+};
+
+/// Llama 3.1's way to a longer context.
+struct Llama3RopeConfig {
+  double factor;    ///< how much longer the context became
+  int64_t original; ///< positions before that
+  double lowFreqFactor;
+  double highFreqFactor;
 };
 
 struct RopeConfig {
   double theta = 10000;
   std::optional<YarnConfig> yarn;
+  std::optional<Llama3RopeConfig> llama3; ///< not beside yarn
+  double partialFactor = 1;               ///< share of a head's dims that are rotated
 
   /// What cosines and sines are multiplied with: `attention_factor` if given, else
   /// mscale(factor, mscale) / mscale(factor, mscale_all_dim) if both are given, else
@@ -34,7 +45,7 @@ struct RopeConfig {
 };
 
 /// Reads the settings of a model made for `maxContext` positions. Records kinds of scaling other
-/// than "default" and "yarn" as unsupported.
+/// than "default", "yarn" and "llama3" as unsupported.
 RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext);
 
 } // namespace epigraph

@@ -126,16 +126,39 @@ def Epi_YarnAttr : AttrDef<Epi_Dialect, "Yarn"> {
   let summary = "YaRN: rope frequencies stretched for a longer context";
   let description = [{
     Frequencies whose wavelength exceeds `original / beta_slow` positions are divided by `factor`, those below
-    `original / beta_fast` are kept, and a linear ramp joins them (Peng et al., 2023, section 3.2).
+    `original / beta_fast` are kept, and a linear ramp joins them (Peng et al., 2023, section 3.2). The ends of the ramp
+    are widened to whole pairs of dimensions, unless `truncate` is false.
 
     Example: `#epi.yarn<factor = 40.0, original = 4096, beta_fast = 32.0, beta_slow = 1.0>`
+
+    Example: `#epi.yarn<factor = 32.0, original = 4096, beta_fast = 32.0, beta_slow = 1.0, truncate = false>`
   }];
   let parameters = (ins "::mlir::FloatAttr":$factor, "int64_t":$original, "::mlir::FloatAttr":$betaFast,
-                        "::mlir::FloatAttr":$betaSlow);
+                        "::mlir::FloatAttr":$betaSlow, DefaultValuedParameter<"bool", "true">:$truncate);
   let assemblyFormat = [{
     `<` `factor` `=` custom<F64>($factor) `,` `original` `=` $original `,` `beta_fast` `=` custom<F64>($betaFast)
-    `,` `beta_slow` `=` custom<F64>($betaSlow) `>`
+    `,` `beta_slow` `=` custom<F64>($betaSlow) custom<Truncate>($truncate) `>`
   }];
+  let genVerifyDecl = 1;
+}
+
+def Epi_Llama3RopeAttr : AttrDef<Epi_Dialect, "Llama3Rope"> {
+  let mnemonic = "llama3_rope";
+  let summary = "Llama 3.1's rope frequencies, stretched for a longer context";
+  let description = [{
+    Frequencies whose wavelength exceeds `original / low_freq_factor` positions are divided by `factor`, those below
+    `original / high_freq_factor` are kept, and between them the two are mixed, linearly in the number of turns that a
+    frequency makes in `original` positions (Meta, Llama 3.1, 2024).
+
+    Example: `#epi.llama3_rope<factor = 8.0, original = 8192, low_freq_factor = 1.0, high_freq_factor = 4.0>`
+  }];
+  let parameters = (ins "::mlir::FloatAttr":$factor, "int64_t":$original, "::mlir::FloatAttr":$lowFreqFactor,
+                        "::mlir::FloatAttr":$highFreqFactor);
+  let assemblyFormat = [{
+    `<` `factor` `=` custom<F64>($factor) `,` `original` `=` $original `,` `low_freq_factor` `=`
+    custom<F64>($lowFreqFactor) `,` `high_freq_factor` `=` custom<F64>($highFreqFactor) `>`
+  }];
+  let genVerifyDecl = 1;
 }
 
 def Epi_ModelAttr : AttrDef<Epi_Dialect, "Model"> {

@@ -48,6 +48,8 @@ LogicalResult RopeTableOp::verify() {
     return emitOpError("must have a static shape [positions, even number of dims], got ") << type;
   if (!(getTheta().convertToDouble() > 0) || !(getMagnitude().convertToDouble() > 0)) // (C2)
     return emitOpError("theta and magnitude must be positive");
+  if (getYarn() && getLlama3()) // (C3)
+    return emitOpError("stretches frequencies by yarn or by llama3, not by both");
   return success();
 }
 

@@ -82,15 +82,18 @@ def Epi_RopeTableOp : Epi_Op<"rope_table", [Pure]> {
   let summary = "cosines and sines of the rotary embedding, for every position";
   let description = [{
     The result is [positions, dims]: row p holds magnitude * cos(p f_i) for i < dims/2, then magnitude * sin(p f_i), with
-    f_i = theta^(-2i/dims), stretched as `yarn` says if it is there. It depends on nothing, so it is part of the weight program.
+    f_i = theta^(-2i/dims), stretched as `yarn` or `llama3` says if it is there. It depends on nothing, so it is part of the weight
+    program.
 
-    (C1) the result has a static shape and an even second dimension. (C2) `theta` and `magnitude` are positive.
+    (C1) the result has a static shape and an even second dimension. (C2) `theta` and `magnitude` are positive. (C3) there is
+    `yarn` or `llama3` or neither.
 
     ```mlir
     %t = epi.rope_table {theta = 1.0e4 : f64, magnitude = 1.0 : f64} : tensor<4096x64xf32>
     ```
   }];
-  let arguments = (ins F64Attr:$theta, F64Attr:$magnitude, OptionalAttr<Epi_YarnAttr>:$yarn);
+  let arguments = (ins F64Attr:$theta, F64Attr:$magnitude, OptionalAttr<Epi_YarnAttr>:$yarn,
+                       OptionalAttr<Epi_Llama3RopeAttr>:$llama3);
   let results = (outs Epi_F32OfRank<[2]>:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
   let hasVerifier = 1;

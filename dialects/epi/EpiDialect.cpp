@@ -52,6 +52,25 @@ LogicalResult ClampedSwigluAttr::verify(function_ref<InFlightDiagnostic()> emitE
   return success();
 }
 
+LogicalResult YarnAttr::verify(function_ref<InFlightDiagnostic()> emitError, FloatAttr factor,
+                               int64_t original, FloatAttr betaFast, FloatAttr betaSlow,
+                               bool /*truncate*/) {
+  if (!(factor.getValueAsDouble() > 0) || original <= 0 || !(betaFast.getValueAsDouble() > 0) ||
+      !(betaSlow.getValueAsDouble() > 0))
+    return emitError() << "factor, original, beta_fast and beta_slow must be positive";
+  return success();
+}
+
+LogicalResult Llama3RopeAttr::verify(function_ref<InFlightDiagnostic()> emitError, FloatAttr factor,
+                                     int64_t original, FloatAttr lowFreqFactor,
+                                     FloatAttr highFreqFactor) {
+  double low = lowFreqFactor.getValueAsDouble(), high = highFreqFactor.getValueAsDouble();
+  if (!(factor.getValueAsDouble() > 0) || original <= 0 || !(low > 0) || !(high > low))
+    return emitError() << "factor, original and low_freq_factor must be positive, and "
+                          "high_freq_factor larger than low_freq_factor";
+  return success();
+}
+
 LogicalResult MlaCacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t latent,
                                    int64_t rope, Type elementType) {
   if (latent <= 0 || rope <= 0)

@@ -67,7 +67,7 @@ TEST(Rope, RotatesNeighboursOrHalves) {
 }
 
 TEST(RopeTable, IsGeometricWithoutYarn) {
-  Tensor table = ropeTable({.positions = 3, .dims = 4, .theta = 1e4, .magnitude = 2, .yarn = {}});
+  Tensor table = ropeTable({.positions = 3, .dims = 4, .theta = 1e4, .magnitude = 2, .yarn = {}, .llama3 = {}});
   std::vector<double> expected;
   for (double position : {0.0, 1.0, 2.0})
     for (double turn : {0.0, 1.0}) // cosines, then sines

@@ -142,12 +142,50 @@ TEST(RopeConfigTest, DefaultsAndRefusals) {
   EXPECT_FALSE(rope.yarn.has_value());
   EXPECT_EQ(rope.softmaxFactor(), 1);
 
-  readRope(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8}})", &status);
-  expectError(status, absl::StatusCode::kUnimplemented, "rope_type is \"llama3\"");
+  readRope(R"({"rope_scaling": {"rope_type": "longrope", "factor": 8}})", &status);
+  expectError(status, absl::StatusCode::kUnimplemented, "rope_type is \"longrope\"");
   readRope(R"({"rope_scaling": {"type": "yarn"}})", &status);
   expectError(status, absl::StatusCode::kInvalidArgument, "factor is missing");
-  readRope(R"({"rope_scaling": {"type": "yarn", "factor": 2, "truncate": false}})", &status);
-  expectError(status, absl::StatusCode::kUnimplemented, "truncate");
+}
+
+TEST(RopeConfigTest, YarnWithoutTruncation) {
+  absl::Status status;
+  RopeConfig rope =
+      readRope(R"({"rope_scaling": {"type": "yarn", "factor": 2, "truncate": false}})", &status);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_FALSE(rope.yarn->truncate);
+}
+
+TEST(RopeConfigTest, Llama3) {
+  absl::Status status;
+  RopeConfig rope = readRope(
+      R"({"rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1,
+          "high_freq_factor": 4, "original_max_position_embeddings": 8192}})",
+      &status);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_TRUE(rope.llama3.has_value());
+  EXPECT_FALSE(rope.yarn.has_value());
+  EXPECT_EQ(rope.llama3->factor, 8);
+  EXPECT_EQ(rope.llama3->original, 8192);
+  EXPECT_EQ(rope.llama3->lowFreqFactor, 1);
+  EXPECT_EQ(rope.llama3->highFreqFactor, 4);
+  EXPECT_EQ(rope.magnitude(), 1);
+
+  readRope(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4,
+               "high_freq_factor": 4, "original_max_position_embeddings": 8192}})",
+           &status);
+  expectError(status, absl::StatusCode::kInvalidArgument, "high_freq_factor is 4; expected more");
+  readRope(R"({"rope_scaling": {"rope_type": "llama3", "factor": 8}})", &status);
+  expectError(status, absl::StatusCode::kInvalidArgument, "low_freq_factor is missing");
+}
+
+TEST(RopeConfigTest, PartialFactor) {
+  for (const char *text : {R"({"partial_rotary_factor": 0.5})",
+                           R"({"rope_parameters": {"partial_rotary_factor": 0.5}})"}) {
+    absl::Status status;
+    EXPECT_EQ(readRope(text, &status).partialFactor, 0.5);
+    EXPECT_TRUE(status.ok()) << status;
+  }
 }
 
 } // namespace
