@@ -3,6 +3,7 @@
 // crashed.
 #include "compiler/driver/Reproducer.h"
 
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/Support/raw_ostream.h"
 

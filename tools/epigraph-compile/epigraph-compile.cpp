@@ -38,6 +38,11 @@ Examples:
   epigraph compile models/tiny-deepseek-v3 -o tiny.epi
   epigraph compile DeepSeek-V3 -o v3.epi --target cpu:x86-64-v4 --ep 8 --attention data
   epigraph compile models/tiny-deepseek-v3 --stop-after fuse > fused.mlir
+  epigraph compile models/tiny-deepseek-v3 -o tiny.epi --start-from fused.mlir --start-phase quantize
+  epigraph compile models/tiny-deepseek-v3 -o tiny.epi --load-pass-plugin=./MyPass.so \
+      --insert-pass='my-pass{limit=4}@fuse'
+
+Messages carry a code, as in [E0302]; `epigraph explain E0302` says more.
 
 Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 bad checkpoint or output, 4 not supported,
 5 out of resources, 130 interrupted. After a failure or Ctrl-C no partial artifact is left.)";
@@ -46,16 +51,26 @@ Exit codes: 0 done, 1 internal error, 2 wrong usage, 3 bad checkpoint or output,
 struct Arguments {
   CompileOptions options;
   std::filesystem::path output;
+  std::string startPhase;
   std::string stopAfter;
   bool report = false;
   bool json = false;
 };
 
-void declare(CLI::App &app, Arguments &args) {
+/// Of the options on IR and passes, in the help.
+constexpr const char *kPassGroup = "IR and passes";
+
+CLI::Validator isPhase() {
+  return CLI::Validator(
+      [](const std::string &name) {
+        return phaseFromName(name) ? std::string() : "'" + name + "' is not one of " + phaseNames();
+      },
+      "PHASE");
+}
+
+void declareModel(CLI::App &app, Arguments &args) {
   CompileOptions &options = args.options;
-  app.footer(footer());
   app.add_option("MODEL_DIR", options.model, "checkpoint folder")->required();
-  app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
   app.add_option("-o,--output", args.output,
                  "the artifact to write, NAME.epi; with --stop-after, the file for the IR");
   app.add_option("--target", options.target,
@@ -79,24 +94,96 @@ void declare(CLI::App &app, Arguments &args) {
                                                          {"float32", ComputeType::Float32}})
                       .description("bf16|float32"))
       ->default_str("bf16");
-  app.add_option("--max-batch-tokens", options.limits.batchTokens,
-                 "most tokens of one rank in one step")
+}
+
+void declareLimits(CLI::App &app, ImportLimits &limits, CLI::Option *startFrom) {
+  app.add_option("--max-batch-tokens", limits.batchTokens, "most tokens of one rank in one step")
       ->check(CLI::Range(1, 1 << 20))
+      ->excludes(startFrom)
       ->capture_default_str();
-  app.add_option("--max-seqs", options.limits.sequences, "most sequences of one rank in one step")
+  app.add_option("--max-seqs", limits.sequences, "most sequences of one rank in one step")
       ->check(CLI::Range(1, 1 << 16))
+      ->excludes(startFrom)
       ->capture_default_str();
-  app.add_option("--max-context", options.limits.maxContext,
+  app.add_option("--max-context", limits.maxContext,
                  "longest sequence, in tokens; default: the model's, at most " +
                      std::to_string(kDefaultMaxContext))
-      ->check(CLI::Range(1, 1 << 26));
+      ->check(CLI::Range(1, 1 << 26))
+      ->excludes(startFrom);
+}
+
+/// Where to start and stop; returns --start-from, which fixes what import would decide.
+CLI::Option *declareIr(CLI::App &app, Arguments &args) {
+  CompileOptions &options = args.options;
   app.add_option("--dump-phases", options.dumpDirectory,
-                 "folder for the IR after each phase, NN-PHASE.mlir");
+                 "folder for the IR after each phase, NN-PHASE.mlir")
+      ->group(kPassGroup);
   app.add_option("--stop-after", args.stopAfter,
                  "phase to end after, with its IR as the result; without -o on standard output")
-      ->check([](const std::string &name) {
-        return phaseFromName(name) ? std::string() : "'" + name + "' is not one of " + phaseNames();
-      });
+      ->check(isPhase())
+      ->group(kPassGroup);
+  CLI::Option *startFrom =
+      app.add_option("--start-from", options.startFrom,
+                     "IR of this model to start from, as --stop-after or --dump-phases wrote it; "
+                     "its limits stay, and the flags that shaped it must be given again")
+          ->group(kPassGroup);
+  CLI::Option *startPhase = app.add_option("--start-phase", args.startPhase,
+                                           "with --start-from: the first phase to run, the one "
+                                           "after that which wrote the file")
+                                ->check(isPhase())
+                                ->needs(startFrom)
+                                ->group(kPassGroup);
+  startFrom->needs(startPhase);
+  app.add_option("--reproducer", options.reproducer,
+                 "file for what replays a failing pass; default: epigraph-reproducer-PASS.mlir in "
+                 "the folder of --dump-phases, or else here")
+      ->group(kPassGroup);
+  return startFrom;
+}
+
+void declarePasses(CLI::App &app, CompileOptions &options) {
+  app.add_option("--fusion-level", options.fusionLevel,
+                 "how far operations are put together into kernels: 0 not at all, 1 known "
+                 "patterns, 2 also groups that the cost model finds worth it, 3 whatever it does "
+                 "not find harmful")
+      ->check(CLI::Range(0, 3))
+      ->capture_default_str()
+      ->group(kPassGroup);
+  app.add_option("--optimize", options.optimize, "none: leaves out every pass that may be")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, bool>{{"all", true}, {"none", false}})
+              .description("all|none"))
+      ->default_str("all")
+      ->group(kPassGroup);
+  // One value each: a list would swallow MODEL_DIR.
+  auto repeatable = [&](const char *name, auto &value, const char *help, const char *type) {
+    app.add_option(name, value, help)
+        ->type_name(type)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->group(kPassGroup);
+  };
+  repeatable("--disable-pass", options.disabledPasses,
+             "optimisation to leave out wherever it would run; may be given several times", "PASS");
+  repeatable("--load-pass-plugin", options.passPlugins,
+             "shared object with passes to insert; may be given several times", "FILE");
+  repeatable("--insert-pass", options.insertedPasses,
+             "pass to run after a phase's own: NAME@PHASE or 'NAME{option=value}@PHASE'; may be "
+             "given several times",
+             "PASS@PHASE");
+}
+
+void declare(CLI::App &app, Arguments &args) {
+  app.footer(footer());
+  app.failure_message([](const CLI::App *, const CLI::Error &error) {
+    return "epigraph compile: error: [" + errorCodeText(ErrorCode::Usage) + "] " + error.what() +
+           "\nRun with --help for more information.\n";
+  });
+  app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
+  declareModel(app, args);
+  CLI::Option *startFrom = declareIr(app, args);
+  declareLimits(app, args.options.limits, startFrom);
+  declarePasses(app, args.options);
   app.add_flag("--report", args.report, "print what was compiled: operations, kernels, memory");
   app.add_flag("--json", args.json, "print the report as one JSON object");
 }
@@ -148,7 +235,7 @@ int compile(Arguments &args) {
     std::fputs("\r\033[K", stderr);
   absl::Status status = result.ok() ? writeResult(args, *result) : result.status();
   if (!status.ok())
-    std::fprintf(stderr, "epigraph compile: error: %s\n", std::string(status.message()).c_str());
+    std::fprintf(stderr, "epigraph compile: error: %s\n", errorText(status).c_str());
   return static_cast<int>(exitCodeOf(status));
 }
 
@@ -162,6 +249,8 @@ int main(int argc, char **argv) {
     app.parse(argc, argv);
     if (!args.stopAfter.empty())
       args.options.stopAfter = phaseFromName(args.stopAfter);
+    if (!args.startPhase.empty())
+      args.options.startPhase = *phaseFromName(args.startPhase);
     if (!stopsEarly(args.options))
       args.options.output = args.output;
     if (args.output.empty() && !stopsEarly(args.options))
