@@ -84,6 +84,24 @@ Value KernelEmitter::loadFloats(Value pointer, Type elementType, int64_t width) 
   return load(pointer, floatType(width), 4);
 }
 
+Value KernelEmitter::loadPartial(Value pointer, int64_t count, Type elementType, int64_t width) {
+  if (count == width)
+    return loadFloats(pointer, elementType, width);
+  Value vector = number(0.0, width);
+  int64_t first = 0;
+  for (int64_t part = width / 2; part >= 1; part /= 2) {
+    if (!(count & part))
+      continue;
+    Value piece = loadFloats(advance(pointer, first * byteSize(elementType)), elementType, part);
+    llvm::SmallVector<int64_t> indices(width);
+    std::iota(indices.begin(), indices.end(), 0);
+    std::iota(indices.begin() + first, indices.begin() + first + part, width);
+    vector = shuffle(vector, padWithZeros(piece, width), indices);
+    first += part;
+  }
+  return vector;
+}
+
 Value KernelEmitter::loadFloat(Value pointer, Type elementType) {
   return loadFloats(pointer, elementType, 0);
 }

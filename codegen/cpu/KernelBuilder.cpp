@@ -1,5 +1,6 @@
 // Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
-// row by row, or the row builder if there is none.
+// row by row, or the row builder if there is none. Elementwise operations may follow a projection.
+#include "codegen/cpu/Elementwise.h"
 #include "codegen/cpu/KernelBuilders.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -12,7 +13,12 @@ namespace {
 bool isView(Operation &op) { return isa<epi::SplitOp, epi::ReshapeOp>(op); }
 
 bool isRowWise(Operation &op) {
-  return isa<epi::AddOp, epi::MulOp, epi::SiluOp, epi::CastOp, epi::RmsNormOp, epi::ConcatOp>(op);
+  return isElementwise(&op) || isa<epi::RmsNormOp, epi::SoftmaxOp, epi::ConcatOp>(op);
+}
+
+/// Whether the kernel around `anchor` can hold `op`, which is computed row by row.
+bool canJoin(Operation *anchor, Operation *op) {
+  return isa<epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp>(anchor) && isElementwise(op);
 }
 
 BuiltTiling buildAnchor(KernelFrame &frame, Operation *anchor) {
@@ -39,12 +45,13 @@ BuiltTiling buildAnchor(KernelFrame &frame, Operation *anchor) {
 } // namespace
 
 BuiltTiling buildKernel(KernelFrame &frame) {
-  Operation *anchor = nullptr, *rowWise = nullptr;
+  Operation *anchor = nullptr;
+  SmallVector<Operation *> rowWise;
   for (Operation &op : frame.kernel.getBody().front().without_terminator()) {
     if (isView(op))
       continue;
     if (isRowWise(op)) {
-      rowWise = &op;
+      rowWise.push_back(&op);
       continue;
     }
     if (anchor)
@@ -54,10 +61,11 @@ BuiltTiling buildKernel(KernelFrame &frame) {
              << "', but a CPU kernel is made around one operation; outline them apart";
     anchor = &op;
   }
-  if (anchor && rowWise)
-    return rowWise->emitError("exec.kernel @")
-           << frame.kernel.getSymName() << " holds '" << rowWise->getName() << "' beside '"
-           << anchor->getName() << "', which the CPU target cannot join; outline them apart";
+  for (Operation *op : rowWise)
+    if (anchor && !canJoin(anchor, op))
+      return op->emitError("exec.kernel @")
+             << frame.kernel.getSymName() << " holds '" << op->getName() << "' beside '"
+             << anchor->getName() << "', which the CPU target cannot join; outline them apart";
   return anchor ? buildAnchor(frame, anchor) : buildRows(frame);
 }
 

@@ -13,11 +13,12 @@ namespace epigraph::cpu {
 
 using BuiltTiling = mlir::FailureOr<Tiling>;
 
-/// linear, head_linear and grouped_linear with packed weights.
+/// linear, head_linear and grouped_linear with packed weights; elementwise operations that the body
+/// applies to the result are computed before it is stored.
 BuiltTiling buildLinear(KernelFrame &frame, epi::LinearOp op);
 BuiltTiling buildHeadLinear(KernelFrame &frame, epi::HeadLinearOp op);
 BuiltTiling buildGroupedLinear(KernelFrame &frame, epi::GroupedLinearOp op);
-/// Any body of add, mul, silu, cast, rms_norm, concat, split and reshape, row by row.
+/// Any body of elementwise operations, rms_norm, softmax, concat, split and reshape, row by row.
 BuiltTiling buildRows(KernelFrame &frame);
 BuiltTiling buildRope(KernelFrame &frame, epi::RopeOp op);
 BuiltTiling buildEmbedding(KernelFrame &frame, epi::EmbeddingOp op);

@@ -67,6 +67,8 @@ public:
 
   /// Elements [0, width) at `pointer`, converted to float32. i32 elements come as their bits.
   Value loadFloats(Value pointer, mlir::Type elementType, int64_t width);
+  /// The first `count` of `width` elements; zeros behind them, of which nothing is read.
+  Value loadPartial(Value pointer, int64_t count, mlir::Type elementType, int64_t width);
   /// One element, as a scalar.
   Value loadFloat(Value pointer, mlir::Type elementType);
   /// Stores a vector; to bf16 it rounds to nearest even.

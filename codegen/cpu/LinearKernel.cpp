@@ -4,8 +4,9 @@
 // one f32). The micro kernel keeps one float32 accumulator for each (row, column) of a tile of up
 // to 8 rows by 32 columns in registers, walks K once in ascending order, and broadcasts x. All tile
 // heights sum in that order, so the height that a row happens to fall into does not show in its
-// result.
+// result. The sums leave through the kernel's epilogue.
 #include "codegen/cpu/KernelBuilders.h"
+#include "codegen/cpu/LinearEpilogue.h"
 #include "codegen/cpu/WeightPanel.h"
 
 #include <algorithm>
@@ -32,15 +33,26 @@ ArrayRef<int64_t> tileHeights(int64_t vectorWidth) {
   return vectorWidth == 16 ? ArrayRef<int64_t>(wide) : ArrayRef<int64_t>(narrow);
 }
 
-/// One product y = x W^T of static depth and width, over any range of rows.
+/// One panel's product x W^T: where its operands are, and which of the results it makes.
+struct Panel {
+  Value index = {};
+  Value x = {};       ///< row 0
+  Value weights = {}; ///< of panel 0
+  Value head = {};    ///< null without heads
+  Value bias = {};    ///< of panel 0, in `biasType`; null without one
+  Type biasType = {};
+};
+
+/// One product x W^T of static depth and width, over any range of rows.
 class Projection {
 public:
-  Projection(KernelEmitter &e, Type xType, Type wType, Type yType, int64_t depth, int64_t outputs)
-      : e(e), xType(xType), wType(wType), yType(yType), depth(depth), outputs(outputs),
-        pairs(wType.isBF16() ? 2 : 1), vectors(kPanelColumns / e.width()) {}
+  Projection(KernelEmitter &e, LinearEpilogue epilogue, Type xType, Type wType, int64_t depth,
+             int64_t outputs)
+      : e(e), epilogue(std::move(epilogue)), xType(xType), wType(wType), depth(depth),
+        outputs(outputs), pairs(wType.isBF16() ? 2 : 1), vectors(kPanelColumns / e.width()) {}
 
-  /// Bytes between the rows of x and of y.
-  int64_t xRowBytes = 0, yRowBytes = 0;
+  /// Bytes between the rows of x.
+  int64_t xRowBytes = 0;
 
   int64_t panels() const { return llvm::divideCeil(outputs, kPanelColumns); }
   int64_t panelBytes() const { return llvm::divideCeil(depth, pairs) * kGroupBytes; }
@@ -52,17 +64,14 @@ public:
     return std::clamp(fit / tallest * tallest, tallest, kMaxTileRows);
   }
 
-  /// Rows [first, last) of panel `panel`. `x` and `y` are the addresses of row 0, `weights` that of
-  /// panel 0.
-  void emit(Value first, Value last, Value panel, Value x, Value weights, Value y) {
-    Value w = e.element(weights, panel, panelBytes());
-    Value column = e.element(y, panel, kPanelColumns * byteSize(yType));
+  /// Rows [first, last) of `panel`.
+  void emit(Value first, Value last, const Panel &panel) {
+    Value w = e.element(panel.weights, panel.index, panelBytes());
     Value row = first;
     for (int64_t height : tileHeights(e.width())) {
       Value stop = e.add(row, e.multiply(e.divide(e.subtract(last, row), height), height));
       e.forLoop(row, stop, height, [&](Value r) {
-        Values sums = multiply(height, e.element(x, r, xRowBytes), w);
-        store(height, sums, e.element(column, r, yRowBytes), panel);
+        store(height, multiply(height, e.element(panel.x, r, xRowBytes), w), r, panel);
       });
       row = stop;
     }
@@ -150,23 +159,44 @@ private:
     return weights;
   }
 
-  void store(int64_t height, const Values &sums, Value y, Value panel) {
-    auto storeColumns = [&](int64_t columns) {
-      for (int64_t i = 0; i < height; ++i)
-        for (int64_t v = 0; v * e.width() < columns; ++v)
-          e.storePartial(sums[i * vectors + v], std::min(e.width(), columns - v * e.width()),
-                         e.advance(y, i * yRowBytes + v * e.width() * byteSize(yType)), yType);
-    };
+  /// The rows from `row` on, of a panel whose width the last one's may not be.
+  void store(int64_t height, const Values &sums, Value row, const Panel &panel) {
     const int64_t lastColumns = outputs - (panels() - 1) * kPanelColumns;
     if (panels() == 1 || lastColumns == kPanelColumns)
-      return storeColumns(lastColumns);
+      return storeColumns(lastColumns, height, sums, row, panel);
     e.ifThenElse(
-        e.isLess(panel, e.constant(panels() - 1)), [&] { storeColumns(kPanelColumns); },
-        [&] { storeColumns(lastColumns); });
+        e.isLess(panel.index, e.constant(panels() - 1)),
+        [&] { storeColumns(kPanelColumns, height, sums, row, panel); },
+        [&] { storeColumns(lastColumns, height, sums, row, panel); });
+  }
+
+  void storeColumns(int64_t columns, int64_t height, const Values &sums, Value row,
+                    const Panel &panel) {
+    ResultPlace place{.row = row,
+                      .rowOffset = 0,
+                      .head = panel.head,
+                      .column = e.multiply(panel.index, kPanelColumns),
+                      .columnOffset = 0,
+                      .count = 0};
+    for (; place.rowOffset < height; ++place.rowOffset)
+      for (int64_t v = 0; v * e.width() < columns; ++v) {
+        place.columnOffset = v * e.width();
+        place.count = std::min(e.width(), columns - place.columnOffset);
+        Value sum = sums[place.rowOffset * vectors + v];
+        epilogue.store(panel.bias ? e.addFloats(sum, loadBias(panel, place)) : sum, place);
+      }
+  }
+
+  Value loadBias(const Panel &panel, const ResultPlace &place) {
+    const int64_t bytes = byteSize(panel.biasType);
+    Value address =
+        e.advance(e.element(panel.bias, place.column, bytes), place.columnOffset * bytes);
+    return e.loadPartial(address, place.count, panel.biasType, e.width());
   }
 
   KernelEmitter &e;
-  Type xType, wType, yType;
+  LinearEpilogue epilogue;
+  Type xType, wType;
   int64_t depth, outputs;
   int64_t pairs;   ///< elements of K in a group
   int64_t vectors; ///< vectors in a panel's columns
@@ -183,19 +213,16 @@ FailureOr<Value> packedWeights(KernelFrame &frame, Operation *op, Value w) {
   return frame.address(argument);
 }
 
-Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
-
-/// What the three operations have in common: x as a view, w packed, the result's position.
+/// What the three operations have in common: x as a view, w packed, what follows.
 struct Operands {
   TensorView x;
   Value weights;
-  unsigned result;
+  LinearEpilogue epilogue;
 };
 
 template <typename Op> FailureOr<Operands> readOperands(KernelFrame &frame, Op op) {
   FailureOr<TensorView> x = frame.view(op, op.getX(), "x");
-  FailureOr<unsigned> result = frame.yieldedAs(op, op.getResult());
-  if (failed(x) || failed(result))
+  if (failed(x))
     return failure();
   FailureOr<Value> weights = packedWeights(frame, op, op.getW());
   if (failed(weights))
@@ -203,19 +230,20 @@ template <typename Op> FailureOr<Operands> readOperands(KernelFrame &frame, Op o
   if (x->strides.back() != 1 && x->shape.back() != 1)
     return op->emitError("CPU kernel @")
            << frame.kernel.getSymName() << " needs rows of x whose last dimension is contiguous";
-  return Operands{*x, *weights, *result};
+  FailureOr<LinearEpilogue> epilogue = LinearEpilogue::create(frame, op);
+  if (failed(epilogue))
+    return failure();
+  return Operands{*x, *weights, *epilogue};
 }
 
-template <typename Op> Projection makeProjection(KernelFrame &frame, Op op, const TensorView &x) {
+template <typename Op>
+Projection makeProjection(KernelFrame &frame, Op op, const Operands &operands) {
   auto w = cast<RankedTensorType>(op.getW().getType());
   const int64_t depth = w.getShape().back(), outputs = w.getDimSize(w.getRank() - 2);
-  Projection projection(frame.e, x.elementType, w.getElementType(), elementOf(op.getResult()),
-                        depth, outputs);
+  const TensorView &x = operands.x;
+  Projection projection(frame.e, operands.epilogue, x.elementType, w.getElementType(), depth,
+                        outputs);
   projection.xRowBytes = x.rowStride * byteSize(x.elementType);
-  auto y = cast<RankedTensorType>(op.getResult().getType());
-  projection.yRowBytes = byteSize(y.getElementType());
-  for (int64_t size : staticShape(y))
-    projection.yRowBytes *= size;
   return projection;
 }
 
@@ -225,13 +253,11 @@ BuiltTiling buildLinear(KernelFrame &frame, epi::LinearOp op) {
   FailureOr<Operands> operands = readOperands(frame, op);
   if (failed(operands))
     return failure();
-  KernelEmitter &e = frame.e;
-  Projection projection = makeProjection(frame, op, operands->x);
+  Projection projection = makeProjection(frame, op, *operands);
   const Tiling tiling{projection.tileRows(), projection.panels()};
-  Value x = frame.rowAddress(operands->x, e.constant(0));
+  Value x = frame.rowAddress(operands->x, frame.e.constant(0));
   frame.forTiles(tiling, [&](Value first, Value last, Value panel) {
-    projection.emit(first, last, panel, x, operands->weights,
-                    frame.resultAddress(operands->result));
+    projection.emit(first, last, {.index = panel, .x = x, .weights = operands->weights});
   });
   return tiling;
 }
@@ -242,17 +268,18 @@ BuiltTiling buildHeadLinear(KernelFrame &frame, epi::HeadLinearOp op) {
     return failure();
   KernelEmitter &e = frame.e;
   const TensorView &view = operands->x;
-  Projection projection = makeProjection(frame, op, view);
+  Projection projection = makeProjection(frame, op, *operands);
   const int64_t heads = view.shape[0], panels = projection.panels();
-  const int64_t yHeadBytes = projection.yRowBytes / heads;
   const Tiling tiling{projection.tileRows(), heads * panels};
   Value x = frame.rowAddress(view, e.constant(0));
   frame.forTiles(tiling, [&](Value first, Value last, Value column) {
-    Value head = e.divide(column, panels), panel = e.remainder(column, panels);
-    projection.emit(first, last, panel,
-                    e.element(x, head, view.strides[0] * byteSize(view.elementType)),
-                    e.element(operands->weights, head, panels * projection.panelBytes()),
-                    e.element(frame.resultAddress(operands->result), head, yHeadBytes));
+    Value head = e.divide(column, panels);
+    projection.emit(
+        first, last,
+        {.index = e.remainder(column, panels),
+         .x = e.element(x, head, view.strides[0] * byteSize(view.elementType)),
+         .weights = e.element(operands->weights, head, panels * projection.panelBytes()),
+         .head = head});
   });
   return tiling;
 }
@@ -264,20 +291,32 @@ BuiltTiling buildGroupedLinear(KernelFrame &frame, epi::GroupedLinearOp op) {
   if (failed(operands) || failed(counts))
     return failure();
   KernelEmitter &e = frame.e;
-  Projection projection = makeProjection(frame, op, operands->x);
+  Panel all{.x = frame.rowAddress(operands->x, e.constant(0))};
+  int64_t biasBytes = 0; // of one expert
+  if (op.getBias()) {
+    FailureOr<TensorView> bias = frame.view(op, op.getBias(), "bias");
+    if (failed(bias))
+      return failure();
+    all.bias = frame.rowAddress(*bias, e.constant(0));
+    all.biasType = bias->elementType;
+    biasBytes = bias->shape[1] * byteSize(bias->elementType);
+  }
+  Projection projection = makeProjection(frame, op, *operands);
   const int64_t experts = counts->shape[0], panels = projection.panels();
   const Tiling tiling{0, experts * panels};
-  Value x = frame.rowAddress(operands->x, e.constant(0));
   Value sizes = frame.rowAddress(*counts, e.constant(0));
   frame.forTiles(tiling, [&](Value, Value, Value column) {
-    Value expert = e.divide(column, panels), panel = e.remainder(column, panels);
+    Value expert = e.divide(column, panels);
     auto sizeOf = [&](Value index) { return e.loadI32(e.element(sizes, index, sizeof(int32_t))); };
     Value first = e.forLoop(
         e.constant(0), expert, 1, {e.constant(0)},
         [&](Value index, Values sum) -> Values { return {e.add(sum[0], sizeOf(index))}; })[0];
-    projection.emit(first, e.add(first, sizeOf(expert)), panel, x,
-                    e.element(operands->weights, expert, panels * projection.panelBytes()),
-                    frame.resultAddress(operands->result));
+    Panel panel = all;
+    panel.index = e.remainder(column, panels);
+    panel.weights = e.element(operands->weights, expert, panels * projection.panelBytes());
+    if (all.bias)
+      panel.bias = e.element(all.bias, expert, biasBytes);
+    projection.emit(first, e.add(first, sizeOf(expert)), panel);
   });
   return tiling;
 }

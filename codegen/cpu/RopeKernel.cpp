@@ -1,4 +1,5 @@
 // Rotary position embedding: one row of the table for each token, applied to all of its heads.
+// Elements past the table's columns are copied.
 #include "codegen/cpu/KernelBuilders.h"
 
 using namespace mlir;
@@ -76,7 +77,8 @@ BuiltTiling buildRope(KernelFrame &frame, epi::RopeOp op) {
   if (failed(x) || failed(table) || failed(result))
     return failure();
   KernelEmitter &e = frame.e;
-  const int64_t dims = x->shape.back(), bytes = byteSize(x->elementType);
+  const int64_t dims = table->shape.back(), columns = x->shape.back();
+  const int64_t bytes = byteSize(x->elementType);
   const bool hasHeads = x->shape.size() == 2;
   const int64_t heads = hasHeads ? x->shape[0] : 1;
   if (x->strides.back() != 1)
@@ -92,8 +94,11 @@ BuiltTiling buildRope(KernelFrame &frame, epi::RopeOp op) {
       Value line = e.element(angles, position, dims * 4);
       Value from = frame.rowAddress(*x, row), to = frame.resultRow(*result, row);
       e.forLoop(e.constant(0), e.constant(heads), 1, [&](Value head) {
-        rotation.emit(e.element(from, head, hasHeads ? x->strides[0] * bytes : 0),
-                      e.element(to, head, dims * bytes), line, op.getInterleaved());
+        Value source = e.element(from, head, hasHeads ? x->strides[0] * bytes : 0);
+        Value target = e.element(to, head, columns * bytes);
+        rotation.emit(source, target, line, op.getInterleaved());
+        e.copyBytes(e.advance(source, dims * bytes), e.advance(target, dims * bytes),
+                    (columns - dims) * bytes);
       });
     });
   });

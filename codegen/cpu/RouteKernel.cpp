@@ -31,10 +31,7 @@ public:
 
   /// Routes the token whose logits are at `logits`; `bias` may be null.
   void route(Value logits, Value bias, Value ids, Value weights) {
-    if (op.getScore() == epi::ScoreFunction::Sigmoid)
-      sigmoid(logits);
-    else
-      softmax(logits);
+    computeScores(logits);
     forEach(scores, [&](Value column, int64_t width) {
       Value choice = load(scores, column, width);
       if (bias)
@@ -77,6 +74,17 @@ private:
     if (line.padded != line.size)
       e.storePartial(e.number(kNone, e.width()), line.padded - line.size,
                      e.advance(line.address, line.size * kFloatBytes), f32());
+  }
+
+  void computeScores(Value logits) {
+    switch (op.getScore()) {
+    case epi::ScoreFunction::Sigmoid:
+      return sigmoid(logits);
+    case epi::ScoreFunction::Softmax:
+      return softmax(logits);
+    case epi::ScoreFunction::Identity:
+      return e.copyBytes(logits, scores.address, experts * kFloatBytes);
+    }
   }
 
   void sigmoid(Value logits) {

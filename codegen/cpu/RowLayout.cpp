@@ -3,6 +3,7 @@
 // [rows, heads, dims] value) become one run with a count. Brute force, but a row has some ten
 // thousand elements at most, and no case is special.
 #include "codegen/cpu/RowLayout.h"
+#include "codegen/cpu/Elementwise.h"
 
 using namespace mlir;
 
@@ -69,8 +70,12 @@ std::pair<unsigned, int64_t> RowLayout::throughConcat(epi::ConcatOp concat, int6
   llvm_unreachable("the operands of a concat add up to its result");
 }
 
+int64_t RowLayout::throughVector(Value vector, int64_t position) {
+  return position % typeOf(vector).getDimSize(0);
+}
+
 bool RowLayout::Trace::continuesAs(const Trace &next, int64_t distance) const {
-  if (choices != next.choices)
+  if (choices != next.choices || offsets.size() != next.offsets.size())
     return false;
   for (auto [here, there] : llvm::zip_equal(offsets, next.offsets))
     if (there - here != distance)
@@ -83,6 +88,9 @@ void RowLayout::trace(Value value, int64_t position, Trace &result) {
     result.offsets.push_back(offsetIn(*view, position));
     return;
   }
+  if (llvm::is_contained(result.seen, std::make_pair(value, position)))
+    return;
+  result.seen.push_back({value, position});
   Operation *op = value.getDefiningOp();
   if (auto split = dyn_cast<epi::SplitOp>(op))
     return trace(split.getX(),
@@ -92,18 +100,25 @@ void RowLayout::trace(Value value, int64_t position, Trace &result) {
     result.choices.push_back(operand);
     return trace(concat.getInputs()[operand], inside, result);
   }
-  // Elementwise, reshape, or rms_norm: the operands' elements at the same position.
-  for (Value operand : op->getOperands())
-    trace(operand, position, result);
+  // Elementwise, reshape, rms_norm or softmax: the operands' elements at the same position, but for
+  // those that meet many. One value for the whole row has no position.
+  for (OpOperand &operand : op->getOpOperands()) {
+    const epi::Broadcast broadcast = broadcastOf(operand);
+    if (broadcast == epi::Broadcast::None)
+      trace(operand.get(), position, result);
+    else if (broadcast == epi::Broadcast::Columns)
+      trace(operand.get(), throughVector(operand.get(), position), result);
+  }
 }
 
-SmallVector<RowLayout::Piece> RowLayout::piecesOf(Value value) {
+SmallVector<RowLayout::Piece> RowLayout::piecesOf(Value value, int64_t period) {
   SmallVector<Piece> pieces;
   Trace last;
   for (int64_t position = 0, end = elementsOf(value); position < end; ++position) {
     Trace here;
     trace(value, position, here);
-    if (!pieces.empty() && last.continuesAs(here, 1))
+    const bool mayContinue = !pieces.empty() && !(period && position % period == 0);
+    if (mayContinue && last.continuesAs(here, 1))
       ++pieces.back().length;
     else
       pieces.push_back({position, 1, here});
@@ -120,6 +135,8 @@ bool RowLayout::repeatsEvery(ArrayRef<Piece> pieces, size_t period) {
     const Piece &piece = pieces[i];
     const int64_t repetition = i / period;
     if (piece.length != first.length || piece.trace.choices != first.trace.choices ||
+        piece.trace.offsets.size() != first.trace.offsets.size() ||
+        second.trace.offsets.size() != first.trace.offsets.size() ||
         piece.start != first.start + repetition * (second.start - first.start))
       return false;
     for (size_t k = 0; k < first.trace.offsets.size(); ++k) {
@@ -131,19 +148,19 @@ bool RowLayout::repeatsEvery(ArrayRef<Piece> pieces, size_t period) {
   return true;
 }
 
-SmallVector<Run> RowLayout::runsOf(Value value) {
-  const SmallVector<Piece> pieces = piecesOf(value);
-  size_t period = 1;
-  while (period <= kMaxPeriod && !repeatsEvery(pieces, period))
-    ++period;
-  const bool repeats = period <= kMaxPeriod;
+SmallVector<Run> RowLayout::runsOf(Value value, int64_t period) {
+  const SmallVector<Piece> pieces = piecesOf(value, period);
+  size_t repeated = 1;
+  while (repeated <= kMaxPeriod && !repeatsEvery(pieces, repeated))
+    ++repeated;
+  const bool repeats = repeated <= kMaxPeriod;
   if (!repeats)
-    period = pieces.size();
+    repeated = pieces.size();
   SmallVector<Run> runs;
-  for (const Piece &piece : ArrayRef(pieces).take_front(period)) {
-    const int64_t step = repeats ? pieces[period].start : 0;
+  for (const Piece &piece : ArrayRef(pieces).take_front(repeated)) {
+    const int64_t step = repeats ? pieces[repeated].start : 0;
     runs.push_back(
-        {{piece.start, step}, piece.length, static_cast<int64_t>(pieces.size() / period)});
+        {{piece.start, step}, piece.length, static_cast<int64_t>(pieces.size() / repeated)});
   }
   return runs;
 }

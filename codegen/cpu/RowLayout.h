@@ -25,8 +25,9 @@ struct Run {
 
 class RowLayout {
 public:
-  /// The runs that together are the row of `value`, in order.
-  llvm::SmallVector<Run> runsOf(mlir::Value value);
+  /// The runs that together are the row of `value`, in order. None crosses a multiple of `period`
+  /// elements, if that is not 0.
+  llvm::SmallVector<Run> runsOf(mlir::Value value, int64_t period = 0);
   /// Elements of one row of `value`.
   static int64_t elementsOf(mlir::Value value);
 
@@ -38,12 +39,16 @@ public:
   static int64_t throughSplit(epi::SplitOp split, unsigned part, int64_t position);
   /// The operand of a concat that holds `position`, and the position in it.
   static std::pair<unsigned, int64_t> throughConcat(epi::ConcatOp concat, int64_t position);
+  /// The element of a vector that meets position `position` of a row.
+  static int64_t throughVector(mlir::Value vector, int64_t position);
 
 private:
   /// What an element is made of: the operands that concats choose, and the offsets of all inputs.
   struct Trace {
     llvm::SmallVector<unsigned> choices;
     llvm::SmallVector<int64_t> offsets;
+    /// What has been traced: computed values that are used twice are traced once.
+    llvm::SmallVector<std::pair<mlir::Value, int64_t>> seen;
     /// Whether `next` is the same expression with all inputs `distance` elements further.
     bool continuesAs(const Trace &next, int64_t distance) const;
   };
@@ -53,7 +58,7 @@ private:
   };
 
   void trace(mlir::Value value, int64_t position, Trace &result);
-  llvm::SmallVector<Piece> piecesOf(mlir::Value value);
+  llvm::SmallVector<Piece> piecesOf(mlir::Value value, int64_t period);
   static bool repeatsEvery(llvm::ArrayRef<Piece> pieces, size_t period);
 
   llvm::DenseMap<mlir::Value, std::optional<TensorView>> views;

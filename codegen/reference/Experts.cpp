@@ -5,7 +5,6 @@
 #include <functional>
 #include <limits>
 
-#include "codegen/reference/Dense.h"
 #include "codegen/reference/RowProduct.h"
 #include "runtime/base/Status.h"
 
@@ -14,19 +13,17 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 
-std::vector<float> scoresOf(const float *logits, int64_t experts, bool softmax) {
-  std::vector<float> scores(logits, logits + experts);
-  if (!softmax) {
-    for (float &score : scores)
-      score = 1.0f / (1.0f + std::exp(-score));
-    return scores;
+std::vector<float> scoresOf(const float *logits, int64_t experts, Score score) {
+  Tensor row({1, experts}, std::vector<float>(logits, logits + experts));
+  switch (score) {
+  case Score::Sigmoid:
+    return sigmoid(row).floatVector();
+  case Score::Softmax:
+    return softmax(row).floatVector();
+  case Score::Identity:
+    break;
   }
-  float highest = *std::max_element(scores.begin(), scores.end()), sum = 0;
-  for (float &score : scores)
-    sum += score = std::exp(score - highest);
-  for (float &score : scores)
-    score /= sum;
-  return scores;
+  return row.floatVector();
 }
 
 /// Indices of the `count` highest values, in falling order; the lower index wins a tie.
@@ -61,7 +58,7 @@ void keepBestGroups(std::vector<float> &choice, const RouteOptions &options) {
 /// False when a choice is not a finite number, which has no place in an order.
 bool routeRow(const float *logits, const Tensor *bias, int64_t experts, const RouteOptions &options,
               int32_t *ids, float *weights) {
-  std::vector<float> scores = scoresOf(logits, experts, options.softmax), choice = scores;
+  std::vector<float> scores = scoresOf(logits, experts, options.score), choice = scores;
   for (int64_t e = 0; bias && e < experts; ++e)
     choice[static_cast<size_t>(e)] += bias->data()[e];
   if (!std::all_of(choice.begin(), choice.end(), [](float value) { return std::isfinite(value); }))
@@ -136,7 +133,7 @@ absl::StatusOr<Tensor> unpermute(const Tensor &rows, const Tensor &slots, const 
 }
 
 absl::StatusOr<Tensor> groupedLinear(const Tensor &x, const Tensor &counts, const Tensor &w,
-                                     const Workers &workers) {
+                                     const Tensor *bias, const Workers &workers) {
   int64_t outputs = w.dim(1), depth = w.dim(2), first = 0;
   Tensor result = Tensor::floats({x.rows(), outputs});
   for (int64_t expert = 0; expert < counts.rows(); ++expert) {
@@ -153,6 +150,8 @@ absl::StatusOr<Tensor> groupedLinear(const Tensor &x, const Tensor &counts, cons
               .y = result.row(first),
               .yStride = outputs},
              workers);
+    for (int64_t i = 0; bias && i < rows * outputs; ++i)
+      result.row(first)[i] += bias->row(expert)[i % outputs];
     first += rows;
   }
   std::fill(result.row(first), result.row(x.rows()), std::numeric_limits<float>::quiet_NaN());
@@ -160,13 +159,17 @@ absl::StatusOr<Tensor> groupedLinear(const Tensor &x, const Tensor &counts, cons
 }
 
 absl::StatusOr<Tensor> experts(const Tensor &x, const Tensor &ids, const Tensor &weights,
-                               const Tensor &gate, const Tensor &up, const Tensor &down,
-                               const Workers &workers) {
-  EPIGRAPH_ASSIGN_OR_RETURN(Permutation sorted, permute(x, ids, gate.dim(0)));
-  EPIGRAPH_ASSIGN_OR_RETURN(Tensor gated, groupedLinear(sorted.rows, sorted.counts, gate, workers));
-  EPIGRAPH_ASSIGN_OR_RETURN(Tensor upward, groupedLinear(sorted.rows, sorted.counts, up, workers));
-  EPIGRAPH_ASSIGN_OR_RETURN(Tensor inner, mul(silu(gated), upward));
-  EPIGRAPH_ASSIGN_OR_RETURN(Tensor outer, groupedLinear(inner, sorted.counts, down, workers));
+                               const ExpertWeights &network, const Workers &workers) {
+  EPIGRAPH_ASSIGN_OR_RETURN(Permutation sorted, permute(x, ids, network.gate.dim(0)));
+  auto project = [&](const Tensor &rows, const Tensor &w, const Tensor *bias) {
+    return groupedLinear(rows, sorted.counts, w, bias, workers);
+  };
+  EPIGRAPH_ASSIGN_OR_RETURN(Tensor gated, project(sorted.rows, network.gate, network.gateBias));
+  EPIGRAPH_ASSIGN_OR_RETURN(Tensor upward, project(sorted.rows, network.up, network.upBias));
+  EPIGRAPH_ASSIGN_OR_RETURN(Tensor inner, network.clamp
+                                              ? clampedSwiglu(gated, upward, *network.clamp)
+                                              : mul(silu(gated), upward));
+  EPIGRAPH_ASSIGN_OR_RETURN(Tensor outer, project(inner, network.down, network.downBias));
   return unpermute(outer, sorted.slots, weights);
 }
 

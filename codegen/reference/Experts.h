@@ -3,15 +3,21 @@
 #ifndef EPIGRAPH_CODEGEN_REFERENCE_EXPERTS_H
 #define EPIGRAPH_CODEGEN_REFERENCE_EXPERTS_H
 
+#include <optional>
+
 #include "absl/status/statusor.h"
 
+#include "codegen/reference/Dense.h"
 #include "codegen/reference/Tensor.h"
 #include "codegen/reference/Workers.h"
 
 namespace epigraph::reference {
 
+/// How logits become scores; `Identity`: they are scores already.
+enum class Score { Sigmoid, Softmax, Identity };
+
 struct RouteOptions {
-  bool softmax = false;       ///< else sigmoid
+  Score score = Score::Sigmoid;
   bool groupScoreTop2 = true; ///< sum of a group's two best choices, else its best one
   bool normalize = false;
   int64_t topK = 1;
@@ -43,17 +49,25 @@ absl::StatusOr<Permutation> permute(const Tensor &x, const Tensor &ids, int64_t 
 /// Errors: InvalidArgument for a slot outside `rows`.
 absl::StatusOr<Tensor> unpermute(const Tensor &rows, const Tensor &slots, const Tensor &weights);
 
-/// x [rows, K] ordered by expert, w [experts, N, K]. Rows past the sum of the counts become NaN, so
-/// that who reads them is found out. Errors: InvalidArgument for counts that are more than the
-/// rows.
+/// x [rows, K] ordered by expert, w [experts, N, K], `bias` [experts, N] or null. Rows past the sum
+/// of the counts become NaN, so that who reads them is found out. Errors: InvalidArgument for
+/// counts that are more than the rows.
 absl::StatusOr<Tensor> groupedLinear(const Tensor &x, const Tensor &counts, const Tensor &w,
-                                     const Workers &workers);
+                                     const Tensor *bias, const Workers &workers);
+
+/// The weights of all experts: gate and up [experts, inner, hidden], down [experts, hidden, inner],
+/// and the biases [experts, inner], [experts, inner], [experts, hidden] or null.
+struct ExpertWeights {
+  const Tensor &gate, &up, &down;
+  const Tensor *gateBias = nullptr, *upBias = nullptr, *downBias = nullptr;
+  std::optional<SwigluClamp> clamp =
+      std::nullopt; ///< the activation is clamped_swiglu, else silu(gate) * up
+};
 
 /// The routed feed-forward network over all experts.
 /// Errors: those of permute.
 absl::StatusOr<Tensor> experts(const Tensor &x, const Tensor &ids, const Tensor &weights,
-                               const Tensor &gate, const Tensor &up, const Tensor &down,
-                               const Workers &workers);
+                               const ExpertWeights &network, const Workers &workers);
 
 } // namespace epigraph::reference
 

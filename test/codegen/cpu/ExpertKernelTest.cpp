@@ -30,7 +30,7 @@ const RouteCase kRouteCases[] = {
     {"DeepSeek-V2: softmax, best expert of a group",
      20,
      false,
-     {.softmax = true,
+     {.score = reference::Score::Softmax,
       .groupScoreTop2 = false,
       .topK = 3,
       .groups = 5,
@@ -40,8 +40,27 @@ const RouteCase kRouteCases[] = {
      5,
      true,
      {.topK = 5, .scale = 1}},
-    {"one choice among more experts than a vector holds", 61, false, {.softmax = true, .topK = 1}},
+    {"one choice among more experts than a vector holds",
+     61,
+     false,
+     {.score = reference::Score::Softmax, .topK = 1}},
+    {"GLM-4: scores that come as they are, a bias of the choice, no multiple of a vector",
+     37,
+     true,
+     {.score = reference::Score::Identity, .normalize = true, .topK = 6, .scale = 1.5}},
 };
+
+const char *nameOf(reference::Score score) {
+  switch (score) {
+  case reference::Score::Sigmoid:
+    return "sigmoid";
+  case reference::Score::Softmax:
+    return "softmax";
+  case reference::Score::Identity:
+    return "identity";
+  }
+  return "";
+}
 
 std::string routeIr(const RouteCase &c) {
   const reference::RouteOptions &o = c.options;
@@ -51,8 +70,7 @@ std::string routeIr(const RouteCase &c) {
   return "exec.kernel @route_0(%l: tensor<?x" + e + "xf32>" +
          (c.bias ? ", %b: tensor<" + e + "xf32>" : "") + ") -> (tensor<?x" + k +
          "xi32>, tensor<?x" + k + "xf32>) {\n  %ids, %w = epi.route %l " +
-         (c.bias ? "bias %b " : "") + "{score = #epi.score<" + (o.softmax ? "softmax" : "sigmoid") +
-         ">, top_k = " + k + " : i64, groups = " + std::to_string(o.groups) +
+         (c.bias ? "bias %b " : "") + "{score = #epi.score<" + nameOf(o.score) + ">, top_k = " + k + " : i64, groups = " + std::to_string(o.groups) +
          " : i64, top_groups = " + std::to_string(o.topGroups) +
          " : i64, group_score = #epi.group_score<" + (o.groupScoreTop2 ? "top2_sum" : "max") +
          ">, " + (o.normalize ? "normalize, " : "") + "scale = " + std::to_string(o.scale) +

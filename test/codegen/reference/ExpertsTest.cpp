@@ -12,7 +12,7 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 TEST(Route, SoftmaxTakesTheBestInFallingOrder) {
   Tensor logits = floats({1, 4}, {0.f, 2.f, 1.f, -1.f});
-  Routing found = *route(logits, nullptr, {.softmax = true, .topK = 2});
+  Routing found = *route(logits, nullptr, {.score = Score::Softmax, .topK = 2});
   double sum = 1 + std::exp(2.0) + std::exp(1.0) + std::exp(-1.0);
   EXPECT_THAT(found.ids.intVector(), ElementsAre(1, 2));
   expectFloats(found.weights, {1, 2}, {std::exp(2.0) / sum, std::exp(1.0) / sum});
@@ -80,12 +80,12 @@ TEST(Unpermute, AddsUpByWeight) {
 
 TEST(GroupedLinear, MultipliesEachGroupByItsExpert) {
   Tensor x = floats({4, 1}, {1.f, 2.f, 3.f, 4.f}), w = floats({3, 1, 1}, {10.f, 100.f, 1000.f});
-  Tensor found = *groupedLinear(x, ints({3}, {1, 0, 2}), w, {});
+  Tensor found = *groupedLinear(x, ints({3}, {1, 0, 2}), w, nullptr, {});
   std::vector<float> counted(found.data(), found.data() + 3);
   EXPECT_THAT(counted, ElementsAre(10.f, 2000.f, 3000.f));
   EXPECT_TRUE(std::isnan(found.data()[3])); // no group: who reads it is found out
   Tensor tooMany = ints({3}, {3, 0, 2});
-  EXPECT_THAT(groupedLinear(x, tooMany, w, {}).status().ToString(), HasSubstr("expert 2 counts 2"));
+  EXPECT_THAT(groupedLinear(x, tooMany, w, nullptr, {}).status().ToString(), HasSubstr("expert 2 counts 2"));
 }
 
 TEST(Experts, MatchALoopOverTokens) {
@@ -112,7 +112,7 @@ TEST(Experts, MatchALoopOverTokens) {
       expected[static_cast<size_t>(t * hidden + n)] +=
           weights.data()[i] * times(down, expert, n, middle.data(), inner);
   }
-  expectFloats(*experts(x, ids, weights, gate, up, down, {}), {tokens, hidden}, expected, 1e-5);
+  expectFloats(*experts(x, ids, weights, {gate, up, down}, {}), {tokens, hidden}, expected, 1e-5);
 }
 
 } // namespace
