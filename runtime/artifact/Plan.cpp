@@ -7,6 +7,32 @@ namespace epigraph {
 
 uint64_t elementBytes(plan::DType dtype) { return dtype == plan::DType::BF16 ? 2 : 4; }
 
+uint32_t ranksAlong(plan::Axis axis, const plan::Plan &plan) {
+  return axis == plan::Axis::Tensor ? plan.tensor() : plan.ranks() / plan.tensor();
+}
+
+bool isShare(plan::RowKind kind) {
+  return kind == plan::RowKind::LocalTokens || kind == plan::RowKind::LocalFirstHalf ||
+         kind == plan::RowKind::LocalSecondHalf;
+}
+
+uint64_t halfOf(plan::RowKind kind, uint64_t rows) {
+  if (kind == plan::RowKind::FirstHalf || kind == plan::RowKind::LocalFirstHalf)
+    return rows - rows / 2;
+  if (kind == plan::RowKind::SecondHalf || kind == plan::RowKind::LocalSecondHalf)
+    return rows / 2;
+  return rows;
+}
+
+bool startsOnly(const plan::Step &step) {
+  if (const plan::Collective *collective = step.op_as_Collective())
+    return collective->starts();
+  if (const plan::ScatterExperts *scatter = step.op_as_ScatterExperts())
+    return scatter->starts();
+  const plan::GatherExperts *gather = step.op_as_GatherExperts();
+  return gather && gather->starts();
+}
+
 std::optional<uint64_t> maxRows(const plan::Rows &rows, const plan::Plan &plan) {
   const plan::Limits &limits = *plan.limits();
   uint64_t tokens = limits.batch_tokens();
@@ -15,13 +41,20 @@ std::optional<uint64_t> maxRows(const plan::Rows &rows, const plan::Plan &plan) 
   case plan::RowKind::Static:
     return rows.factor();
   case plan::RowKind::Tokens:
-    return tokens * rows.factor();
+  case plan::RowKind::FirstHalf:
+  case plan::RowKind::SecondHalf:
+    return halfOf(rows.kind(), tokens) * rows.factor();
   case plan::RowKind::Outputs:
     return uint64_t{limits.sequences()} * rows.factor();
   case plan::RowKind::LocalTokens:
-    if (plan.attention() == plan::Attention::Replicated)
-      tokens = (tokens + plan.ranks() - 1) / plan.ranks();
-    return tokens * rows.factor();
+  case plan::RowKind::LocalFirstHalf:
+  case plan::RowKind::LocalSecondHalf: {
+    const plan::Axis axis = static_cast<plan::Axis>(rows.id());
+    const uint64_t ranks = ranksAlong(axis, plan);
+    if (axis == plan::Axis::Tensor || plan.attention() == plan::Attention::Replicated)
+      tokens = (tokens + ranks - 1) / ranks;
+    return halfOf(rows.kind(), tokens) * rows.factor();
+  }
   case plan::RowKind::Received:
     return std::nullopt;
   }

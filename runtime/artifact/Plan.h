@@ -25,6 +25,18 @@ inline constexpr uint64_t kBufferAlignment = 64;
 /// Bytes of one element of a buffer, weight or cache.
 uint64_t elementBytes(plan::DType dtype);
 
+/// Ranks along `axis` of the plan's mesh.
+uint32_t ranksAlong(plan::Axis axis, const plan::Plan &plan);
+
+/// Whether `kind` counts rows of a rank's share, or half of it, along the axis that the id names.
+bool isShare(plan::RowKind kind);
+
+/// Of `rows` rows that `kind` counts if it is not of a half: those of the half, if it is.
+uint64_t halfOf(plan::RowKind kind, uint64_t rows);
+
+/// Whether `step` only starts a collective, which a later Wait finishes.
+bool startsOnly(const plan::Step &step);
+
 /// The most rows of a quantity under the plan's limits, times its factor; nothing for Received,
 /// whose bound is the capacity of the buffer that holds it.
 std::optional<uint64_t> maxRows(const plan::Rows &rows, const plan::Plan &plan);

@@ -51,6 +51,11 @@ inline absl::Status checkName(const flatbuffers::String *name, const std::string
 /// function.
 absl::Status verifyFunction(const Plan &plan, const Function &function, const std::string &where);
 
+/// Verifies the waits of a function that is right otherwise: each Wait is for a collective under
+/// way, all that started have finished at the end, and meanwhile no step touches their memory, as
+/// far as a plan tells.
+absl::Status verifyWaits(const Function &function, const std::string &where);
+
 } // namespace epigraph::plan
 
 #endif // EPIGRAPH_RUNTIME_ARTIFACT_PLANCHECKS_H

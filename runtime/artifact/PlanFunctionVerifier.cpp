@@ -53,6 +53,10 @@ private:
   absl::Status bufferOf(const Ref *ref, const std::string &where, const Buffer *&buffer) const;
   absl::Status checkCounts(const Ref *ref, uint64_t count, bool exact,
                            const std::string &where) const;
+  absl::Status checkColumns(const Collective &collective, uint64_t source, uint64_t result,
+                            const std::string &where) const;
+  absl::Status checkCollectiveRows(const Collective &collective, const Rows &rows,
+                                   const Rows &result, const std::string &where) const;
   absl::Status checkPlacement(uint32_t index, const std::string &where) const;
   uint64_t mostLocalExperts(const Placement &placement) const;
 
@@ -79,6 +83,8 @@ absl::Status FunctionVerifier::checkRows(const Rows *rows, const std::string &wh
     return invalid(where, ".rows.factor: expected at least 1");
   if (rows->kind() == RowKind::Received && !exchanges_.count(rows->id()))
     return invalid(where, ".rows.id: no step scatters exchange ", rows->id());
+  if (isShare(rows->kind()) && rows->id() > static_cast<uint16_t>(Axis::MAX))
+    return invalid(where, ".rows.id: there is no axis ", rows->id());
   return absl::OkStatus();
 }
 
@@ -185,6 +191,8 @@ absl::Status FunctionVerifier::verifyStep(const Step &step, const std::string &w
     return verifyScatter(*step.op_as_ScatterExperts(), where);
   case Op::GatherExperts:
     return verifyGather(*step.op_as_GatherExperts(), where);
+  case Op::Wait: // PlanWaitVerifier.cpp
+    return absl::OkStatus();
   case Op::NONE:
     break;
   }
@@ -214,6 +222,7 @@ absl::Status FunctionVerifier::verifyLaunch(const Launch &launch, const std::str
 absl::Status FunctionVerifier::verifyCollective(const Collective &collective,
                                                 const std::string &where) {
   EPIGRAPH_RETURN_IF_ERROR(checkEnum(collective.kind(), CollectiveKind::MAX, where + ".kind"));
+  EPIGRAPH_RETURN_IF_ERROR(checkEnum(collective.axis(), Axis::MAX, where + ".axis"));
   const Buffer *result = nullptr;
   EPIGRAPH_RETURN_IF_ERROR(bufferOf(collective.result(), where + ".result", result));
   EPIGRAPH_RETURN_IF_ERROR(checkRef(collective.source(), where + ".source"));
@@ -233,26 +242,59 @@ absl::Status FunctionVerifier::verifyCollective(const Collective &collective,
     dtype = buffer->dtype();
     elements = buffer->row_elements();
   }
-  if (dtype != result->dtype() || elements != result->row_elements() ||
-      rows.factor() != result->rows()->factor())
-    return invalid(where, ": source and result differ in dtype, row_elements or factor");
+  EPIGRAPH_RETURN_IF_ERROR(checkColumns(collective, elements, result->row_elements(), where));
+  if (dtype != result->dtype() || rows.factor() != result->rows()->factor())
+    return invalid(where, ": source and result differ in dtype or factor");
+  return checkCollectiveRows(collective, rows, *result->rows(), where);
+}
 
-  bool shares = collective.kind() == CollectiveKind::ShardRows ||
-                collective.kind() == CollectiveKind::ReduceScatter;
-  bool gathers = collective.kind() == CollectiveKind::AllGatherRows;
-  RowKind from = gathers ? RowKind::LocalTokens : shares ? RowKind::Tokens : rows.kind();
-  RowKind to = shares ? RowKind::LocalTokens : gathers ? RowKind::Tokens : rows.kind();
-  if (rows.kind() != from || result->rows()->kind() != to)
-    return invalid(where, ": ", EnumNameCollectiveKind(collective.kind()), " of rows ",
-                   EnumNameRowKind(rows.kind()), " to ", EnumNameRowKind(result->rows()->kind()),
+/// A collective of columns changes the elements of a row by the ranks along its axis; others do
+/// not.
+absl::Status FunctionVerifier::checkColumns(const Collective &collective, uint64_t source,
+                                            uint64_t result, const std::string &where) const {
+  const uint64_t ranks = ranksAlong(collective.axis(), plan_);
+  uint64_t expected = source; // no product overflows: both factors have 32 bits
+  if (collective.kind() == CollectiveKind::GatherColumns)
+    expected = source * ranks;
+  else if (collective.kind() == CollectiveKind::ShardColumns)
+    expected = source % ranks == 0 ? source / ranks : 0;
+  if (result != expected)
+    return invalid(where, ": ", EnumNameCollectiveKind(collective.kind()), " over ", ranks,
+                   " ranks of rows of ", source, " elements gives rows of ", expected, ", found ",
+                   result);
+  return absl::OkStatus();
+}
+
+/// How many rows a collective takes and gives, and that all ranks have as many.
+absl::Status FunctionVerifier::checkCollectiveRows(const Collective &collective, const Rows &rows,
+                                                   const Rows &result,
+                                                   const std::string &where) const {
+  const CollectiveKind kind = collective.kind();
+  const uint16_t axis = static_cast<uint16_t>(collective.axis());
+  const bool shares = kind == CollectiveKind::ShardRows || kind == CollectiveKind::ReduceScatter;
+  const bool gathers = kind == CollectiveKind::AllGatherRows;
+  const RowKind from = gathers ? RowKind::LocalTokens : shares ? RowKind::Tokens : rows.kind();
+  const RowKind to = shares ? RowKind::LocalTokens : gathers ? RowKind::Tokens : rows.kind();
+  if (rows.kind() != from || result.kind() != to)
+    return invalid(where, ": ", EnumNameCollectiveKind(kind), " of rows ",
+                   EnumNameRowKind(rows.kind()), " to ", EnumNameRowKind(result.kind()),
                    "; expected ", EnumNameRowKind(from), " to ", EnumNameRowKind(to));
+  if (kind == CollectiveKind::ShardColumns)
+    return absl::OkStatus(); // Every rank works on its own rows.
   if (rows.kind() == RowKind::Received)
     return invalid(where,
                    ": ranks receive different numbers of rows; a collective needs equal ones");
-  if (gathers || shares) {
-    if (plan_.attention() != Attention::Replicated)
-      return invalid(where, ": sharing out rows needs replicated attention");
-  }
+  const uint16_t shared = gathers ? rows.id() : result.id();
+  if ((gathers || shares) && shared != axis)
+    return invalid(where, ": along ", EnumNameAxis(collective.axis()),
+                   ", but the shares of rows are along axis ", shared);
+  if (!gathers && !shares && isShare(rows.kind()) && rows.id() == axis)
+    return invalid(where, ": ranks have different shares of rows along this axis; a collective "
+                          "needs equal ones");
+  if (collective.axis() == Axis::Expert && plan_.attention() != Attention::Replicated)
+    return invalid(where, gathers || shares ? ": sharing out rows needs replicated attention"
+                                            : ": ranks have rows of their own; a collective along "
+                                              "this axis needs replicated attention");
   return absl::OkStatus();
 }
 
@@ -333,7 +375,8 @@ absl::Status FunctionVerifier::verifyGather(const GatherExperts &gather, const s
 } // namespace
 
 absl::Status verifyFunction(const Plan &plan, const Function &function, const std::string &where) {
-  return FunctionVerifier(plan, function, where).verify();
+  EPIGRAPH_RETURN_IF_ERROR(FunctionVerifier(plan, function, where).verify());
+  return verifyWaits(function, where);
 }
 
 } // namespace epigraph::plan

@@ -11,6 +11,10 @@ std::string text(const flatbuffers::String *string) {
   return string ? string->str() : std::string();
 }
 
+std::string shareText(const plan::Rows &rows) {
+  return rows.id() == static_cast<uint16_t>(plan::Axis::Tensor) ? "tensor_tokens" : "local_tokens";
+}
+
 std::string rowsText(const plan::Rows &rows) {
   std::string factor = rows.factor() == 1 ? "" : absl::StrCat("*", rows.factor());
   switch (rows.kind()) {
@@ -18,10 +22,18 @@ std::string rowsText(const plan::Rows &rows) {
     return absl::StrCat(rows.factor());
   case plan::RowKind::Tokens:
     return "tokens" + factor;
+  case plan::RowKind::FirstHalf:
+    return "first_half(tokens)" + factor;
+  case plan::RowKind::SecondHalf:
+    return "second_half(tokens)" + factor;
   case plan::RowKind::Outputs:
     return "outputs" + factor;
   case plan::RowKind::LocalTokens:
-    return "local_tokens" + factor;
+    return shareText(rows) + factor;
+  case plan::RowKind::LocalFirstHalf:
+    return absl::StrCat("first_half(", shareText(rows), ")", factor);
+  case plan::RowKind::LocalSecondHalf:
+    return absl::StrCat("second_half(", shareText(rows), ")", factor);
   case plan::RowKind::Received:
     return absl::StrCat("received(", rows.id(), ")", factor);
   }
@@ -53,7 +65,8 @@ private:
 
   void printHead() {
     const plan::Limits &limits = *plan_.limits();
-    line("plan version ", plan_.version(), ": ", plan_.ranks(), " ranks, ",
+    line("plan version ", plan_.version(), ": ", plan_.ranks(), " ranks",
+         plan_.tensor() == 1 ? "" : absl::StrCat(" in groups of ", plan_.tensor()), ", ",
          plan_.attention() == plan::Attention::Data ? "data-parallel" : "replicated",
          " attention, arena ", plan_.arena_bytes(), " bytes");
     line("limits: ", limits.batch_tokens(), " batch tokens, ", limits.sequences(), " sequences, ",
@@ -85,8 +98,11 @@ private:
            abslView(dtypeText(buffer.dtype())), " at ", buffer.offset(), ", ", buffer.bytes(),
            " bytes");
     }
-    for (const plan::Step *step : *function.steps())
-      line("  ", stepText(*step), step->location() ? "  // " : "", text(step->location()));
+    for (uint32_t i = 0; i < function.steps()->size(); ++i) {
+      const plan::Step &step = *function.steps()->Get(i);
+      line("  ", startsOnly(step) ? absl::StrCat("step ", i, ": ") : "", stepText(step),
+           step.location() ? "  // " : "", text(step.location()));
+    }
     for (const plan::Output *output : *function.outputs())
       line("  output ", text(output->name()), " = ", refText(*output->source()));
   }
@@ -106,11 +122,18 @@ private:
   }
 
   std::string stepText(const plan::Step &step) const {
+    if (const plan::Wait *wait = step.op_as_Wait())
+      return absl::StrCat("Wait(until step ", wait->until(), ")");
+    return absl::StrCat(startsOnly(step) ? "start " : "", workText(step));
+  }
+
+  std::string workText(const plan::Step &step) const {
     if (const plan::Launch *launch = step.op_as_Launch())
       return launchText(*launch);
     if (const plan::Collective *collective = step.op_as_Collective())
       return absl::StrCat(refText(*collective->result()), " = ",
-                          plan::EnumNameCollectiveKind(collective->kind()), "(",
+                          plan::EnumNameCollectiveKind(collective->kind()),
+                          collective->axis() == plan::Axis::Tensor ? " along tensor (" : "(",
                           refText(*collective->source()), ")");
     if (const plan::ScatterExperts *scatter = step.op_as_ScatterExperts())
       return absl::StrCat(refText(*scatter->result()), ", ", refText(*scatter->result_counts()),

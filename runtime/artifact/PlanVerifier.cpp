@@ -38,6 +38,9 @@ absl::Status verifyLimits(const plan::Plan &plan) {
                    limits.page_tokens());
   if (plan.ranks() == 0 || plan.ranks() > UINT16_MAX)
     return invalid("ranks: expected 1 to ", UINT16_MAX, ", found ", plan.ranks());
+  if (plan.tensor() == 0 || plan.ranks() % plan.tensor() != 0)
+    return invalid("tensor: expected a divisor of the ", plan.ranks(), " ranks, found ",
+                   plan.tensor());
   return checkEnum(plan.attention(), plan::Attention::MAX, "attention");
 }
 
@@ -86,14 +89,15 @@ absl::Status verifyCaches(const plan::Plan &plan) {
 }
 
 absl::Status verifyPlacements(const plan::Plan &plan) {
+  const uint32_t ranks = ranksAlong(plan::Axis::Expert, plan);
   for (uint32_t i = 0; i < plan.placements()->size(); ++i) {
     const auto &owners = *plan.placements()->Get(i)->owner();
     if (owners.size() == 0)
       return invalid("placements[", i, "].owner: no experts");
     for (uint32_t expert = 0; expert < owners.size(); ++expert)
-      if (owners[expert] >= plan.ranks())
+      if (owners[expert] >= ranks)
         return invalid("placements[", i, "].owner[", expert, "]: rank ", owners[expert],
-                       " does not exist; there are ", plan.ranks());
+                       " does not exist; there are ", ranks);
   }
   return absl::OkStatus();
 }

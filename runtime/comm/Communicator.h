@@ -1,4 +1,5 @@
-// How the ranks of one model exchange rows. A communicator belongs to one rank; its operations are
+// How the ranks of one model, or those along an axis of its mesh, exchange rows. Each has a number
+// among them, from 0. A communicator belongs to one rank; its operations are
 // collective: every rank starts the same ones in the same order, and they finish in that order.
 //
 // Between start and finish a rank may compute: it must not write an operation's source, nor touch
@@ -84,8 +85,16 @@ struct GatherExperts {
   ExpertExchange exchange;
 };
 
-using Collective =
-    std::variant<Barrier, AllGather, AllReduce, ReduceScatter, ScatterExperts, GatherExperts>;
+/// Row i of result = row i of the ranks' sources, one after the other. Sources are equal in size
+/// and have rows of `rowBytes`; `result` has exactly their sum (Internal otherwise).
+struct GatherColumns {
+  absl::Span<const uint8_t> source;
+  size_t rowBytes;
+  absl::Span<uint8_t> result;
+};
+
+using Collective = std::variant<Barrier, AllGather, AllReduce, ReduceScatter, ScatterExperts,
+                                GatherExperts, GatherColumns>;
 
 class Communicator {
 public:
@@ -98,9 +107,11 @@ public:
   // operations: DeadlineExceeded when a rank does not arrive in time, Aborted when another rank
   // failed, Internal when ranks disagree on the operation.
 
-  /// Starts `collective`, whose memory must stay until it has finished, and does not wait for other
-  /// ranks (unless more are under way than the communicator has room for: then the oldest
-  /// finishes).
+  /// Operations that may be under way at once.
+  static constexpr size_t kMostUnderWay = 16;
+
+  /// Starts `collective`, whose memory must stay until it has finished; waits for no other rank.
+  /// Internal when kMostUnderWay are under way already.
   virtual absl::Status start(const Collective &collective, std::string_view where) = 0;
 
   /// Waits until the oldest operation under way has finished, here and on all ranks that use this
@@ -130,6 +141,10 @@ public:
   absl::Status reduceScatter(SumType type, absl::Span<const uint8_t> source, int64_t rows,
                              size_t rowBytes, absl::Span<uint8_t> result, std::string_view where) {
     return run(ReduceScatter{type, source, rows, rowBytes, result}, where);
+  }
+  absl::Status gatherColumns(absl::Span<const uint8_t> source, size_t rowBytes,
+                             absl::Span<uint8_t> result, std::string_view where) {
+    return run(GatherColumns{source, rowBytes, result}, where);
   }
   /// Returns the rows received.
   absl::StatusOr<int64_t> scatterExperts(const ExpertExchange &exchange,

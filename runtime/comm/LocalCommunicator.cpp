@@ -12,15 +12,17 @@
 
 namespace epigraph {
 
+static_assert(Communicator::kMostUnderWay <= LocalGroup::kMostUnderWay);
+
 LocalCommunicator::LocalCommunicator(LocalGroup &group, int rank)
     : group(group), self(rank), offsets(static_cast<size_t>(group.size())),
       sources(static_cast<size_t>(group.size())) {
-  started.reserve(LocalGroup::kMostUnderWay);
+  started.reserve(kMostUnderWay);
 }
 
 absl::Status LocalCommunicator::fail(const char *operation, std::string_view where,
                                      const absl::Status &cause) {
-  std::string context = absl::StrCat("rank ", self, ": ", operation);
+  std::string context = absl::StrCat("rank ", group.nameOf(self), ": ", operation);
   if (!where.empty())
     absl::StrAppend(&context, " (", abslView(where), ")");
   const absl::Status status = withContext(cause, context);
@@ -40,6 +42,8 @@ static LocalOffer offerOf(const Collective &collective) {
     return LocalOffer{"scatter_experts", scatter->exchange.rows, scatter->exchange.counts};
   if (const auto *gather = std::get_if<GatherExperts>(&collective))
     return LocalOffer{"gather_experts", gather->exchange.rows, gather->exchange.counts};
+  if (const auto *gather = std::get_if<GatherColumns>(&collective))
+    return LocalOffer{"gather_columns", gather->source, {}};
   return LocalOffer{"barrier", {}, {}};
 }
 
@@ -56,8 +60,10 @@ absl::Status LocalCommunicator::start(const Collective &collective, std::string_
   const LocalOffer offer = offerOf(collective);
   if (absl::Status status = check(collective); !status.ok())
     return fail(offer.operation, where, status);
-  while (started.size() >= LocalGroup::kMostUnderWay)
-    EPIGRAPH_RETURN_IF_ERROR(finishOldest());
+  if (started.size() == kMostUnderWay)
+    return fail(offer.operation, where,
+                absl::InternalError(
+                    absl::StrCat(kMostUnderWay, " operations are under way already; report this")));
   started.push_back({collective, where, group.post(self, offer)});
   return absl::OkStatus();
 }
@@ -65,7 +71,7 @@ absl::Status LocalCommunicator::start(const Collective &collective, std::string_
 absl::Status LocalCommunicator::finishOldest() {
   if (started.empty())
     return absl::InternalError(
-        absl::StrCat("rank ", self, ": waits, and nothing is under way; report this"));
+        absl::StrCat("rank ", group.nameOf(self), ": waits, and nothing is under way; report this"));
   const auto [collective, where, number] = started.front();
   started.erase(started.begin());
   EPIGRAPH_RETURN_IF_ERROR(group.meet(self, number, where));
@@ -78,7 +84,7 @@ absl::Status LocalCommunicator::finishOldest() {
 
 void LocalCommunicator::abort(const absl::Status &cause) {
   started.clear();
-  group.abort(self, cause);
+  group.abort(group.nameOf(self), cause);
 }
 
 absl::Status LocalCommunicator::pull(const AllGather &gather, uint64_t number) {
@@ -108,6 +114,22 @@ absl::Status LocalCommunicator::pull(const ReduceScatter &scatter, uint64_t numb
              scatter.result.subspan(0, std::min(bytes, scatter.result.size())), number);
 }
 
+absl::Status LocalCommunicator::pull(const GatherColumns &gather, uint64_t number) {
+  const size_t ranks = sources.size(), resultRow = gather.rowBytes * ranks;
+  for (int rank = 0; rank < size(); ++rank) {
+    const absl::Span<const uint8_t> offered = group.offerOf(rank, number).rows;
+    if (offered.size() != gather.source.size() || offered.size() * ranks != gather.result.size())
+      return absl::InternalError(absl::StrCat("rank ", group.nameOf(rank), " offers ",
+                                              offered.size(), " bytes, this rank ",
+                                              gather.source.size(), " for a result of ",
+                                              gather.result.size(), "; report this"));
+    uint8_t *to = gather.result.data() + static_cast<size_t>(rank) * gather.rowBytes;
+    for (size_t from = 0; from < offered.size(); from += gather.rowBytes, to += resultRow)
+      std::memcpy(to, offered.data() + from, gather.rowBytes);
+  }
+  return absl::OkStatus();
+}
+
 /// result = sum over ranks of what their sources hold from byte `skipped` on.
 absl::Status LocalCommunicator::sum(SumType type, absl::Span<const uint8_t> source, size_t skipped,
                                     absl::Span<uint8_t> result, uint64_t number) {
@@ -115,7 +137,7 @@ absl::Status LocalCommunicator::sum(SumType type, absl::Span<const uint8_t> sour
     const absl::Span<const uint8_t> offered = group.offerOf(rank, number).rows;
     if (offered.size() != source.size() || offered.size() < skipped + result.size())
       return absl::InternalError(absl::StrCat(
-          "rank ", rank, " offers ", offered.size(), " bytes, this rank ", source.size(),
+          "rank ", group.nameOf(rank), " offers ", offered.size(), " bytes, this rank ", source.size(),
           " for a result of ", result.size(), " from byte ", skipped, "; report this"));
     sources[static_cast<size_t>(rank)] = offered.data() + skipped;
   }
@@ -149,7 +171,7 @@ absl::Status LocalCommunicator::checkCounts(const ExpertExchange &exchange, uint
   for (int rank = 0; rank < size(); ++rank)
     if (group.offerOf(rank, number).counts.size() != exchange.counts.size())
       return absl::InternalError(
-          absl::StrCat("rank ", rank, " counts ", group.offerOf(rank, number).counts.size(),
+          absl::StrCat("rank ", group.nameOf(rank), " counts ", group.offerOf(rank, number).counts.size(),
                        " experts, this rank ", exchange.counts.size(), "; report this"));
   return absl::OkStatus();
 }
@@ -214,7 +236,7 @@ absl::Status LocalCommunicator::pull(const GatherExperts &gather, uint64_t numbe
         const size_t begin = static_cast<size_t>(offset) * exchange.rowBytes;
         const size_t bytes = static_cast<size_t>(count) * exchange.rowBytes;
         if (begin + bytes > rows.size())
-          return absl::InternalError(absl::StrCat("rank ", owner, " offers ", rows.size(),
+          return absl::InternalError(absl::StrCat("rank ", group.nameOf(owner), " offers ", rows.size(),
                                                   " bytes of results, and this rank's lie at ",
                                                   begin, "; report this"));
         std::memcpy(to, rows.data() + begin, bytes);

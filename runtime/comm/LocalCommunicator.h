@@ -39,6 +39,7 @@ private:
   absl::Status pull(const ReduceScatter &scatter, uint64_t number);
   absl::Status pull(const ScatterExperts &scatter, uint64_t number);
   absl::Status pull(const GatherExperts &gather, uint64_t number);
+  absl::Status pull(const GatherColumns &gather, uint64_t number);
 
   absl::Status sum(SumType type, absl::Span<const uint8_t> source, size_t skipped,
                    absl::Span<uint8_t> result, uint64_t number);

@@ -9,12 +9,12 @@
 #include "runtime/device/SpinWait.h"
 
 namespace epigraph {
-LocalGroup::LocalGroup(int ranks, LocalGroupOptions options)
-    : options(options), seats(static_cast<size_t>(ranks)) {}
+LocalGroup::LocalGroup(int ranks, LocalGroupOptions options, std::vector<int> names)
+    : options(options), names(std::move(names)), seats(static_cast<size_t>(ranks)) {}
 
 /// "rank 2: scatter_experts (model.layers.3.mlp)".
 std::string LocalGroup::describe(int rank, uint64_t number, std::string_view where) const {
-  std::string text = absl::StrCat("rank ", rank, ": ", offerOf(rank, number).operation);
+  std::string text = absl::StrCat("rank ", nameOf(rank), ": ", offerOf(rank, number).operation);
   if (!where.empty())
     absl::StrAppend(&text, " (", abslView(where), ")");
   return text;
@@ -37,9 +37,9 @@ absl::Status LocalGroup::meet(int rank, uint64_t number, std::string_view where)
     if (std::strcmp(theirs, ours) == 0)
       continue;
     const absl::Status status = absl::InternalError(
-        absl::StrCat(describe(rank, number, where), ": rank ", other, " is in ", theirs,
+        absl::StrCat(describe(rank, number, where), ": rank ", nameOf(other), " is in ", theirs,
                      "; every rank must run the same plan on the same kind of step"));
-    abort(rank, status);
+    abort(nameOf(rank), status);
     return status;
   }
   return absl::OkStatus();
@@ -96,12 +96,12 @@ absl::Status LocalGroup::late(int rank, Counter counter, uint64_t number, std::s
   std::vector<int> missing;
   for (int other = 0; other < size(); ++other)
     if ((seats[static_cast<size_t>(other)].*counter).load(std::memory_order_acquire) <= number)
-      missing.push_back(other);
+      missing.push_back(nameOf(other));
   const absl::Status status = absl::DeadlineExceededError(
       absl::StrCat(describe(rank, number, where), ": rank ", absl::StrJoin(missing, ", rank "),
                    " did not arrive within ", options.deadline.count() / 1000.0,
                    " s; if the machine is only slow, allow more time"));
-  abort(rank, status);
+  abort(nameOf(rank), status);
   return status;
 }
 
@@ -112,10 +112,10 @@ absl::Status LocalGroup::failure(int rank, uint64_t number, std::string_view whe
                                          " failed: ", std::string(failedCause.message())));
 }
 
-void LocalGroup::abort(int rank, const absl::Status &cause) {
+void LocalGroup::abort(int name, const absl::Status &cause) {
   std::lock_guard<std::mutex> guard(lock);
   if (!failed.load(std::memory_order_relaxed)) {
-    failedRank = rank;
+    failedRank = name;
     failedCause = cause;
     failed.store(true, std::memory_order_release);
   }

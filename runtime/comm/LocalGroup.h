@@ -41,7 +41,10 @@ struct LocalOffer {
 
 class LocalGroup {
 public:
-  LocalGroup(int ranks, LocalGroupOptions options);
+  /// `names`: what messages call the ranks, which else go by their seats.
+  LocalGroup(int ranks, LocalGroupOptions options, std::vector<int> names = {});
+
+  int nameOf(int rank) const { return names.empty() ? rank : names[static_cast<size_t>(rank)]; }
 
   int size() const { return static_cast<int>(seats.size()); }
 
@@ -74,8 +77,9 @@ public:
   absl::Status part(int rank, std::string_view where) { return part(rank, latestOf(rank), where); }
   const LocalOffer &offerOf(int rank) const { return offerOf(rank, latestOf(rank)); }
 
-  /// Fails every wait of this group, now and later. The first cause stays.
-  void abort(int rank, const absl::Status &cause);
+  /// Fails every wait of this group, now and later, because the rank of this name failed. The first
+  /// cause stays.
+  void abort(int name, const absl::Status &cause);
 
   /// Makes a failed group usable again. No rank may be inside an operation.
   void reset();
@@ -99,6 +103,7 @@ private:
   std::string describe(int rank, uint64_t number, std::string_view where) const;
 
   const LocalGroupOptions options;
+  const std::vector<int> names;
   std::vector<Seat> seats;
   std::atomic<bool> failed{false};
   /// Ranks that sleep on `changed`; whoever counts up looks here before it takes the lock.

@@ -27,6 +27,8 @@ ModelInfo modelInfo(const Artifact &artifact) {
   info.hidden = static_cast<int32_t>(manifest.model.hidden);
   info.ranks = static_cast<int32_t>(plan.ranks());
   info.dataParallelAttention = plan.attention() == plan::Attention::Data;
+  if (info.dataParallelAttention)
+    info.lanes = static_cast<int32_t>(ranksAlong(plan::Axis::Expert, plan));
   info.maxBatchTokens = static_cast<int32_t>(plan.limits()->batch_tokens());
   info.maxSequences = static_cast<int32_t>(plan.limits()->sequences());
   info.maxContext = static_cast<int32_t>(plan.limits()->context());
@@ -64,16 +66,16 @@ struct PlanExecutor::Threads {
 
 /// Everything that rank threads use. When a rank is stuck it is left alone, with its threads.
 struct PlanExecutor::State {
-  State(ModelInfo info, MemoryNeed need, uint64_t poolBytes, std::chrono::milliseconds deadline,
-        const Threads &threads)
+  State(ModelInfo info, int tensor, MemoryNeed need, uint64_t poolBytes,
+        std::chrono::milliseconds deadline, const Threads &threads)
       : info(info), need(need), deadline(deadline), pool(poolBytes),
-        group(info.ranks, {deadline, threads.spin()}), check(info) {}
+        mesh(info.ranks / tensor, tensor, {deadline, threads.spin()}), check(info) {}
 
   const ModelInfo info;
   const MemoryNeed need;
   const std::chrono::milliseconds deadline;
   MemoryPool pool;
-  LocalGroup group;
+  LocalMesh mesh;
   BatchCheck check;
   std::unique_ptr<Driver> sharedDriver; ///< of no rank: holds the shared weights
   Weights sharedWeights;
@@ -111,7 +113,8 @@ PlanExecutor::create(const Artifact &artifact, const PlanExecutorOptions &option
   EPIGRAPH_ASSIGN_OR_RETURN(const MemoryNeed need, epigraph::memoryNeed(plan, arrays));
   EPIGRAPH_ASSIGN_OR_RETURN(info.pages, choosePages(need, poolBytes, options.pages));
 
-  auto state = std::make_unique<State>(info, need, poolBytes, options.deadline, threads);
+  auto state = std::make_unique<State>(info, static_cast<int>(plan.tensor()), need, poolBytes,
+                                       options.deadline, threads);
   EPIGRAPH_RETURN_IF_ERROR(load(artifact, threads, *state));
   return std::unique_ptr<PlanExecutor>(new PlanExecutor(std::move(state)));
 }
@@ -127,7 +130,7 @@ absl::Status PlanExecutor::load(const Artifact &artifact, const Threads &threads
     EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<Driver> driver, newDriver(threads.of(rank)));
     EPIGRAPH_ASSIGN_OR_RETURN(state.ranks.emplace_back(),
                               RankState::create(artifact, state.info, std::move(driver),
-                                                state.sharedWeights, state.group, rank));
+                                                state.sharedWeights, state.mesh, rank));
   }
   EPIGRAPH_ASSIGN_OR_RETURN(state.threads,
                             RankThreads::start(state.info.ranks, [ranks = &state.ranks](int rank) {
@@ -151,13 +154,13 @@ absl::StatusOr<std::vector<StepResult>> PlanExecutor::step(std::string_view func
                                                            absl::Span<const StepBatch> batches,
                                                            bool wantHidden) {
   EPIGRAPH_RETURN_IF_ERROR(check(function, batches, wantHidden));
-  const bool replicated = !state->info.dataParallelAttention;
+  const size_t ranksOfLane = state->ranks.size() / batches.size();
   for (size_t rank = 0; rank < state->ranks.size(); ++rank)
-    state->ranks[rank]->load(function, batches[replicated ? 0 : rank]);
+    state->ranks[rank]->load(function, batches[rank / ranksOfLane]);
   EPIGRAPH_RETURN_IF_ERROR(run());
   std::vector<StepResult> results;
   for (size_t lane = 0; lane < batches.size(); ++lane)
-    results.push_back(state->ranks[lane]->result(wantHidden));
+    results.push_back(state->ranks[lane * ranksOfLane]->result(wantHidden));
   return results;
 }
 
@@ -174,7 +177,7 @@ absl::Status PlanExecutor::check(std::string_view function, absl::Span<const Ste
   if (wantHidden && !rank.givesHidden(function))
     return absl::InvalidArgumentError(
         absl::StrCat("function '", abslView(function), "' of the artifact has no hidden states"));
-  const size_t lanes = info.dataParallelAttention ? static_cast<size_t>(info.ranks) : 1;
+  const size_t lanes = static_cast<size_t>(info.lanes);
   if (batches.size() != lanes)
     return absl::InvalidArgumentError(
         absl::StrCat("a step of this artifact takes ", lanes, " batches; found ", batches.size()));
@@ -211,7 +214,7 @@ absl::Status PlanExecutor::run() {
                      worst.ok() ? "" : "; meanwhile: ", std::string(worst.message())));
   // With every rank out of it, the group can be used again.
   if (!worst.ok())
-    state->group.reset();
+    state->mesh.reset();
   return worst;
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/exec/RankProgram.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "absl/strings/str_cat.h"
 #include "runtime/base/Status.h"
@@ -52,6 +53,8 @@ private:
   const plan::Function &function;
   const RankAddresses &addresses;
   std::string where; ///< of the step at hand
+  /// Collectives started up to and including each step that starts one.
+  std::unordered_map<uint32_t, uint64_t> started;
   RankProgram program;
 };
 
@@ -59,9 +62,14 @@ absl::StatusOr<RankProgram> Resolver::resolve(uint32_t vocab, uint32_t hidden) {
   where = function.name()->str();
   EPIGRAPH_RETURN_IF_ERROR(resolveInputs(hidden));
   EPIGRAPH_RETURN_IF_ERROR(resolveOutputs(vocab, hidden));
-  for (const plan::Step *step : *function.steps()) {
-    where = step->location() ? step->location()->str() : function.name()->str();
-    EPIGRAPH_RETURN_IF_ERROR(resolveStep(*step));
+  for (uint32_t i = 0; i < function.steps()->size(); ++i) {
+    const plan::Step &step = *function.steps()->Get(i);
+    where = step.location() ? step.location()->str() : function.name()->str();
+    if (startsOnly(step)) {
+      const uint64_t number = started.size() + 1;
+      started.emplace(i, number);
+    }
+    EPIGRAPH_RETURN_IF_ERROR(resolveStep(step));
   }
   return std::move(program);
 }
@@ -123,6 +131,9 @@ absl::Status Resolver::resolveStep(const plan::Step &step) {
     program.actions.push_back({std::move(action), where});
     return absl::OkStatus();
   }
+  case plan::Op::Wait:
+    program.actions.push_back({WaitAction{started.at(step.op_as_Wait()->until())}, where});
+    return absl::OkStatus();
   case plan::Op::NONE:
     break;
   }
@@ -138,8 +149,8 @@ LaunchAction Resolver::resolveLaunch(const plan::Launch &launch) {
 }
 
 absl::StatusOr<CollectiveAction> Resolver::resolveCollective(const plan::Collective &collective) {
-  const CollectiveAction action{collective.kind(), sourceOf(*collective.source()),
-                                bufferOf(*collective.result())};
+  const CollectiveAction action{collective.kind(), collective.starts(), collective.axis(),
+                                sourceOf(*collective.source()), bufferOf(*collective.result())};
   // A rank's share is copied within the rank, in one piece; all else is read by other ranks
   // meanwhile.
   if (action.kind != plan::CollectiveKind::ShardRows && overlap(action.source, action.result))
@@ -156,6 +167,7 @@ template <typename Exchange> ExpertsAction Resolver::resolveExperts(const Exchan
   const auto &owner = *plan.placements()->Get(exchange.placement())->owner();
   ExpertsAction action;
   action.scatters = false;
+  action.starts = exchange.starts();
   action.rows = bufferOf(*exchange.rows());
   action.result = bufferOf(*exchange.result());
   action.owner.assign(owner.begin(), owner.end());

@@ -16,7 +16,7 @@
 
 namespace epigraph {
 
-/// A row count that depends on the step: quantity(kind, id) * factor.
+/// A row count that depends on the step: quantity(kind, id) * factor. See plan::Rows.
 struct RowCount {
   plan::RowKind kind = plan::RowKind::Static;
   uint16_t id = 0;
@@ -42,14 +42,17 @@ struct LaunchAction {
 
 struct CollectiveAction {
   plan::CollectiveKind kind;
+  bool starts; ///< a WaitAction finishes it
+  plan::Axis axis;
   RowArray source;
   RowArray result;
 };
 
-/// ScatterExperts or GatherExperts. Of `rows` and `result`, the one that has Received rows of the
+/// ScatterExperts or GatherExperts, along Expert. Of `rows` and `result`, the one that has Received rows of the
 /// exchange is cut to as many as every buffer of the exchange can hold.
 struct ExpertsAction {
   bool scatters;
+  bool starts; ///< a WaitAction finishes it
   RowArray rows;
   RowArray result;
   absl::Span<const int32_t> counts;
@@ -58,8 +61,13 @@ struct ExpertsAction {
   uint16_t exchange;
 };
 
+/// Waits for the first `until` of the collectives that the function starts.
+struct WaitAction {
+  uint64_t until;
+};
+
 struct Action {
-  std::variant<LaunchAction, CollectiveAction, ExpertsAction> what;
+  std::variant<LaunchAction, CollectiveAction, ExpertsAction, WaitAction> what;
   std::string where; ///< place in the model, for messages
 };
 

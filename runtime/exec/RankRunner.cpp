@@ -25,20 +25,30 @@ SumType sumTypeOf(plan::DType dtype) {
   return dtype == plan::DType::BF16 ? SumType::BFloat16 : SumType::Float32;
 }
 
+/// Copies columns of `source`, rows of `sourceBytes`, into rows of `resultBytes`: part `part`.
+void shardColumns(absl::Span<const uint8_t> source, size_t sourceBytes, absl::Span<uint8_t> result,
+                  size_t resultBytes, size_t part) {
+  const uint8_t *from = source.data() + part * resultBytes;
+  for (size_t to = 0; to < result.size(); to += resultBytes, from += sourceBytes)
+    std::memcpy(result.data() + to, from, resultBytes);
+}
+
 } // namespace
 
-RankRunner::RankRunner(Driver &driver, const KernelLibrary &kernels, Communicator &communicator,
+RankRunner::RankRunner(Driver &driver, const KernelLibrary &kernels, const MeshSeat &seat,
                        bool replicated, size_t exchanges)
-    : driver(driver), kernels(kernels), communicator(communicator), replicated(replicated),
-      received(exchanges) {}
+    : driver(driver), kernels(kernels), seat(seat), replicated(replicated), received(exchanges) {}
 
 absl::Status RankRunner::run(const RankProgram &program, const KernelStep &step) {
   lastTime = StepTime();
+  underWay.clear(); // a step that failed may have left some
+  finished = 0;
   Timed timed(lastTime.total);
   for (const Action &action : program.actions) {
     begun.fetch_add(1, std::memory_order_relaxed);
     if (absl::Status status = runAction(program, action, step); !status.ok()) {
-      communicator.abort(status);
+      seat.expert.abort(status);
+      seat.tensor.abort(status);
       return status;
     }
   }
@@ -50,11 +60,13 @@ absl::Status RankRunner::runAction(const RankProgram &program, const Action &act
   if (const auto *launched = std::get_if<LaunchAction>(&action.what)) {
     const Timed timed(lastTime.kernels);
     return withContext(launch(program, *launched, step),
-                       absl::StrCat("rank ", communicator.rank(), ": ", action.where));
+                       absl::StrCat("rank ", seat.rank, ": ", action.where));
   }
   const Timed timed(lastTime.communication);
   if (const auto *collective = std::get_if<CollectiveAction>(&action.what))
     return exchange(*collective, step, action.where);
+  if (const auto *wait = std::get_if<WaitAction>(&action.what))
+    return finish(wait->until);
   return exchange(std::get<ExpertsAction>(action.what), step, action.where);
 }
 
@@ -81,19 +93,28 @@ absl::Status RankRunner::exchange(const CollectiveAction &action, const KernelSt
   const SumType sumType = sumTypeOf(action.source.dtype);
   // A row here is all that belongs to one token: `factor` rows of the array.
   const size_t tokenBytes = action.source.rowBytes * action.source.rows.factor;
+  Communicator &communicator = seat.along(action.axis);
   switch (action.kind) {
   case plan::CollectiveKind::ShardRows: {
-    const RowShare share = shareOf(step.tokens, communicator.rank(), communicator.size());
+    const RowShare share = shareOfTokens(action.axis, step);
     std::memmove(result.data(), source.data() + static_cast<size_t>(share.begin) * tokenBytes,
                  resultBytes);
     return absl::OkStatus();
   }
   case plan::CollectiveKind::AllGatherRows:
-    return communicator.allGather(source, result, where);
+    return perform(communicator, AllGather{source, result}, action.starts, where);
   case plan::CollectiveKind::AllReduce:
-    return communicator.allReduce(sumType, source, result, where);
+    return perform(communicator, AllReduce{sumType, source, result}, action.starts, where);
   case plan::CollectiveKind::ReduceScatter:
-    return communicator.reduceScatter(sumType, source, step.tokens, tokenBytes, result, where);
+    return perform(communicator, ReduceScatter{sumType, source, step.tokens, tokenBytes, result},
+                   action.starts, where);
+  case plan::CollectiveKind::GatherColumns:
+    return perform(communicator, GatherColumns{source, action.source.rowBytes, result},
+                   action.starts, where);
+  case plan::CollectiveKind::ShardColumns:
+    shardColumns(source, action.source.rowBytes, result, action.result.rowBytes,
+                 static_cast<size_t>(communicator.rank()));
+    return absl::OkStatus();
   }
   return absl::InternalError("unknown kind of collective");
 }
@@ -101,25 +122,52 @@ absl::Status RankRunner::exchange(const CollectiveAction &action, const KernelSt
 absl::Status RankRunner::exchange(const ExpertsAction &action, const KernelStep &step,
                                   const std::string &where) {
   // What this rank sends lies in rows counted by the plan; what it receives, up to the capacity.
-  if (action.scatters) {
-    EPIGRAPH_ASSIGN_OR_RETURN(const size_t sent, bytesOf(action.rows, step));
-    const ExpertExchange exchange{action.owner,
-                                  action.counts,
-                                  action.rows.rowBytes,
-                                  {action.rows.address, sent},
-                                  {action.result.address, action.result.capacity}};
-    EPIGRAPH_ASSIGN_OR_RETURN(received[action.exchange],
-                              communicator.scatterExperts(exchange, action.resultCounts, where));
-    return absl::OkStatus();
-  }
-  EPIGRAPH_ASSIGN_OR_RETURN(const size_t arrived, bytesOf(action.rows, step));
+  EPIGRAPH_ASSIGN_OR_RETURN(const size_t rows, bytesOf(action.rows, step));
+  ExpertExchange exchange{action.owner,
+                          action.counts,
+                          action.rows.rowBytes,
+                          {action.rows.address, rows},
+                          {action.result.address, action.result.capacity}};
+  if (action.scatters)
+    return perform(seat.expert,
+                   ScatterExperts{exchange, action.resultCounts, &received[action.exchange]},
+                   action.starts, where);
   EPIGRAPH_ASSIGN_OR_RETURN(const size_t sent, bytesOf(action.result, step));
-  return communicator.gatherExperts({action.owner,
-                                     action.counts,
-                                     action.rows.rowBytes,
-                                     {action.rows.address, arrived},
-                                     {action.result.address, sent}},
-                                    where);
+  exchange.result = exchange.result.subspan(0, sent);
+  return perform(seat.expert, GatherExperts{exchange}, action.starts, where);
+}
+
+/// Runs `collective`, or only starts it. One that runs finishes all that were started before it.
+absl::Status RankRunner::perform(Communicator &communicator, const Collective &collective,
+                                 bool starts, const std::string &where) {
+  if (!starts) {
+    EPIGRAPH_RETURN_IF_ERROR(finish(finished + underWay.size()));
+    return communicator.run(collective, where);
+  }
+  if (underWay.size() == Communicator::kMostUnderWay)
+    EPIGRAPH_RETURN_IF_ERROR(finish(finished + 1));
+  EPIGRAPH_RETURN_IF_ERROR(communicator.start(collective, where));
+  underWay.push_back(&communicator);
+  return absl::OkStatus();
+}
+
+/// Waits for the first `until` collectives that this step started.
+absl::Status RankRunner::finish(uint64_t until) {
+  for (; finished < until && !underWay.empty(); ++finished) {
+    Communicator &oldest = *underWay.front();
+    underWay.pop_front();
+    EPIGRAPH_RETURN_IF_ERROR(oldest.finishOldest());
+  }
+  return absl::OkStatus();
+}
+
+/// The rows of LocalTokens along `axis`. Under data-parallel attention a rank's batch is its own
+/// along Expert.
+RowShare RankRunner::shareOfTokens(plan::Axis axis, const KernelStep &step) const {
+  if (axis == plan::Axis::Expert && !replicated)
+    return {0, step.tokens};
+  const Communicator &along = seat.along(axis);
+  return shareOf(step.tokens, along.rank(), along.size());
 }
 
 int64_t RankRunner::rowsOf(const RowCount &count, const KernelStep &step) const {
@@ -128,28 +176,32 @@ int64_t RankRunner::rowsOf(const RowCount &count, const KernelStep &step) const 
   case plan::RowKind::Static:
     break;
   case plan::RowKind::Tokens:
+  case plan::RowKind::FirstHalf:
+  case plan::RowKind::SecondHalf:
     quantity = step.tokens;
     break;
   case plan::RowKind::Outputs:
     quantity = step.outputs;
     break;
-  case plan::RowKind::LocalTokens: {
-    const RowShare share = shareOf(step.tokens, communicator.rank(), communicator.size());
-    quantity = replicated ? share.end - share.begin : step.tokens;
+  case plan::RowKind::LocalTokens:
+  case plan::RowKind::LocalFirstHalf:
+  case plan::RowKind::LocalSecondHalf: {
+    const RowShare share = shareOfTokens(static_cast<plan::Axis>(count.id), step);
+    quantity = share.end - share.begin;
     break;
   }
   case plan::RowKind::Received:
     quantity = received[count.id];
     break;
   }
-  return quantity * count.factor;
+  return static_cast<int64_t>(halfOf(count.kind, static_cast<uint64_t>(quantity))) * count.factor;
 }
 
 /// Bytes of the rows that `array` has in this step.
 absl::StatusOr<size_t> RankRunner::bytesOf(const RowArray &array, const KernelStep &step) const {
   const size_t bytes = static_cast<size_t>(rowsOf(array.rows, step)) * array.rowBytes;
   if (bytes > array.capacity)
-    return absl::InternalError(absl::StrCat("rank ", communicator.rank(), ": ", bytes,
+    return absl::InternalError(absl::StrCat("rank ", seat.rank, ": ", bytes,
                                             " bytes of rows in a buffer of ", array.capacity,
                                             "; the plan's limits are wrong: report this"));
   return bytes;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -26,12 +27,23 @@ struct StepTime {
   std::chrono::nanoseconds host() const { return total - kernels - communication; }
 };
 
+/// A rank, and how it meets others along each axis of the mesh.
+struct MeshSeat {
+  int rank;
+  Communicator &expert;
+  Communicator &tensor;
+
+  Communicator &along(plan::Axis axis) const {
+    return axis == plan::Axis::Tensor ? tensor : expert;
+  }
+};
+
 class RankRunner {
 public:
   /// All arguments must outlive it. `replicated`: attention, and with it the meaning of
   /// LocalTokens.
-  RankRunner(Driver &driver, const KernelLibrary &kernels, Communicator &communicator,
-             bool replicated, size_t exchanges);
+  RankRunner(Driver &driver, const KernelLibrary &kernels, const MeshSeat &seat, bool replicated,
+             size_t exchanges);
 
   /// Runs `program` on the batch that `step` describes. Errors name the rank and the place in the
   /// model; the other ranks are told.
@@ -51,14 +63,21 @@ private:
                         const std::string &where);
   absl::Status exchange(const ExpertsAction &action, const KernelStep &step,
                         const std::string &where);
+  absl::Status perform(Communicator &communicator, const Collective &collective, bool starts,
+                       const std::string &where);
+  absl::Status finish(uint64_t until);
+  RowShare shareOfTokens(plan::Axis axis, const KernelStep &step) const;
   int64_t rowsOf(const RowCount &count, const KernelStep &step) const;
   absl::StatusOr<size_t> bytesOf(const RowArray &array, const KernelStep &step) const;
 
   Driver &driver;
   const KernelLibrary &kernels;
-  Communicator &communicator;
+  const MeshSeat seat;
   const bool replicated;
   std::vector<int64_t> received; ///< rows of each exchange of this step
+  /// Whose turn it is to finish, of the collectives under way: the order in which they started.
+  std::deque<Communicator *> underWay;
+  uint64_t finished = 0; ///< collectives of this step that were under way and are not any more
   StepTime lastTime;
   std::atomic<uint64_t> begun{0};
 };

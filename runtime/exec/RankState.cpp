@@ -41,10 +41,16 @@ StepArrayLimits stepArrayLimits(const Plan &plan, const ModelInfo &info) {
   return limits;
 }
 
+RankState::RankState(std::unique_ptr<Driver> driver, LocalMesh &mesh, int rank)
+    : driver(std::move(driver)), alongExpert(mesh.group(MeshAxis::Expert, rank),
+                                             mesh.place(MeshAxis::Expert, rank)),
+      alongTensor(mesh.group(MeshAxis::Tensor, rank), mesh.place(MeshAxis::Tensor, rank)),
+      seat{rank, alongExpert, alongTensor} {}
+
 absl::StatusOr<std::unique_ptr<RankState>>
 RankState::create(const Artifact &artifact, const ModelInfo &info, std::unique_ptr<Driver> driver,
-                  const Weights &sharedWeights, LocalGroup &group, int rank) {
-  std::unique_ptr<RankState> state(new RankState(std::move(driver), group, rank));
+                  const Weights &sharedWeights, LocalMesh &mesh, int rank) {
+  std::unique_ptr<RankState> state(new RankState(std::move(driver), mesh, rank));
   const Plan &plan = artifact.plan();
   std::vector<std::string> symbols;
   for (const plan::Kernel *kernel : *plan->kernels())
@@ -62,7 +68,7 @@ RankState::create(const Artifact &artifact, const ModelInfo &info, std::unique_p
 }
 
 absl::Status RankState::allocate(const plan::Plan &plan, const ModelInfo &info) {
-  const int rank = communicator.rank();
+  const int rank = seat.rank;
   EPIGRAPH_ASSIGN_OR_RETURN(
       arena, driver->allocate(plan.arena_bytes(), absl::StrCat("activations of rank ", rank)));
   const uint64_t tokens = static_cast<uint64_t>(info.pages) * kPageTokens;
@@ -97,7 +103,7 @@ absl::Status RankState::resolve(const Plan &plan, const ModelInfo &info,
     exchanges = std::max(exchanges, resolved.exchanges);
     programs.emplace(function->name()->str(), std::move(resolved));
   }
-  rankRunner.emplace(*driver, *kernels, communicator, !info.dataParallelAttention, exchanges);
+  rankRunner.emplace(*driver, *kernels, seat, !info.dataParallelAttention, exchanges);
   return absl::OkStatus();
 }
 

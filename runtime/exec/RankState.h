@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/comm/LocalCommunicator.h"
+#include "runtime/comm/LocalMesh.h"
 #include "runtime/device/Driver.h"
 #include "runtime/exec/RankProgram.h"
 #include "runtime/exec/RankRunner.h"
@@ -23,11 +24,11 @@ namespace epigraph {
 
 class RankState {
 public:
-  /// Loads kernels and weights, allocates, resolves the programs. `sharedWeights` and `group` must
+  /// Loads kernels and weights, allocates, resolves the programs. `sharedWeights` and `mesh` must
   /// outlive the result.
   static absl::StatusOr<std::unique_ptr<RankState>>
   create(const Artifact &artifact, const ModelInfo &info, std::unique_ptr<Driver> driver,
-         const Weights &sharedWeights, LocalGroup &group, int rank);
+         const Weights &sharedWeights, LocalMesh &mesh, int rank);
 
   /// Takes over the batch of the next step; `runStep` runs it, on any thread.
   void load(std::string_view function, const StepBatch &batch);
@@ -44,8 +45,7 @@ public:
   }
 
 private:
-  RankState(std::unique_ptr<Driver> driver, LocalGroup &group, int rank)
-      : driver(std::move(driver)), communicator(group, rank) {}
+  RankState(std::unique_ptr<Driver> driver, LocalMesh &mesh, int rank);
 
   absl::Status allocate(const plan::Plan &plan, const ModelInfo &info);
   absl::Status resolve(const Plan &plan, const ModelInfo &info, const Weights &sharedWeights);
@@ -54,7 +54,9 @@ private:
   }
 
   std::unique_ptr<Driver> driver;
-  LocalCommunicator communicator;
+  LocalCommunicator alongExpert;
+  LocalCommunicator alongTensor;
+  const MeshSeat seat;
   std::unique_ptr<KernelLibrary> kernels;
   Weights weights;
   std::unique_ptr<DeviceMemory> arena;

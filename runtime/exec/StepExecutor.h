@@ -32,8 +32,10 @@ struct ModelInfo {
   int32_t vocab = 0;
   int32_t hidden = 0;
   int32_t ranks = 1;
-  /// Each rank has sequences of its own; else all ranks run the same batch.
+  /// Each lane has sequences of its own; else all ranks run the same batch.
   bool dataParallelAttention = false;
+  /// Batches of a step. Lane l is run by ranks [l * ranks / lanes, (l + 1) * ranks / lanes).
+  int32_t lanes = 1;
   int32_t maxBatchTokens = 0; ///< tokens of one rank's batch
   int32_t maxSequences = 0;   ///< sequences, and output rows, of one rank's batch
   int32_t maxContext = 0;     ///< positions of one sequence
@@ -55,7 +57,7 @@ public:
   virtual const ModelInfo &info() const = 0;
 
   /// Runs `function` ("main" or "mtp") on one batch (replicated attention: every rank runs it, rank
-  /// 0's result is returned) or on one batch for each rank (data-parallel attention; batches may be
+  /// 0's result is returned) or on one batch for each lane (data-parallel attention; batches may be
   /// empty). Errors: InvalidArgument for a batch that breaks the limits; DeadlineExceeded or
   /// Aborted when a rank failed.
   virtual absl::StatusOr<std::vector<StepResult>>

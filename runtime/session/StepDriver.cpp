@@ -10,7 +10,7 @@ namespace epigraph {
 
 StepDriver::StepDriver(StepExecutor &executor, Interrupted interrupted)
     : executor(executor), interrupted(std::move(interrupted)) {
-  const int32_t count = info().dataParallelAttention ? info().ranks : 1;
+  const int32_t count = info().lanes;
   for (int32_t i = 0; i < count; ++i)
     allLanes.emplace_back(info().pages);
   batches.resize(allLanes.size());

@@ -40,6 +40,10 @@ TEST(PlanTest, KnowsTheMostRows) {
   EXPECT_EQ(most(RowKind::Tokens, 2), 14u);
   EXPECT_EQ(most(RowKind::Outputs, 2), 6u);
   EXPECT_EQ(most(RowKind::LocalTokens, 2), 8u); // The larger share of 7 tokens on 2 ranks, twice.
+  EXPECT_EQ(most(RowKind::FirstHalf, 2), 8u);
+  EXPECT_EQ(most(RowKind::SecondHalf, 2), 6u);
+  EXPECT_EQ(most(RowKind::LocalFirstHalf, 1), 2u);
+  EXPECT_EQ(most(RowKind::LocalSecondHalf, 3), 6u);
   EXPECT_EQ(most(RowKind::Received, 1), std::nullopt);
   sample.attention = plan::Attention::Data;
   EXPECT_EQ(most(RowKind::LocalTokens, 2), 14u);
@@ -161,7 +165,9 @@ TEST(PlanRefusalTest, Tables) {
        "weights[1].name: \"model.embed_tokens.weight\" is there twice"},
       {[](auto &p) { p.weights[0]->name = "a\n"; }, "weights[0].name"},
       {[](auto &p) { p.weights[0]->dtype = DType(3); }, "weights[0].dtype: unknown value 3"},
-      {[](auto &p) { p.weights[0]->shape = {uint64_t{1} << 40, uint64_t{1} << 40}; },
+      {[](auto &p) {
+         p.weights[0]->shape = {uint64_t{1} << 40, uint64_t{1} << 40};
+       },
        "weights[0] (model.embed_tokens.weight).shape"},
       {[](auto &p) { p.weights[0]->shape = {0}; }, ".shape: expected sizes of at least 1"},
       {[](auto &p) { p.caches.push_back(std::make_unique<plan::CacheT>(*p.caches[0])); },
@@ -223,7 +229,7 @@ TEST(PlanRefusalTest, Buffers) {
       {[](auto &p) { buffer(p, 0).dtype = DType(3); }, "buffers[0].dtype"},
       {[](auto &p) { buffer(p, 0).row_elements = 0; }, "buffers[0].row_elements"},
       {[](auto &p) { buffer(p, 0).rows.reset(); }, "buffers[0].rows: missing"},
-      {[](auto &p) { buffer(p, 0).rows = rows(RowKind(5), 0, 1); }, "rows.kind: unknown value 5"},
+      {[](auto &p) { buffer(p, 0).rows = rows(RowKind(9), 0, 1); }, "rows.kind: unknown value 9"},
       {[](auto &p) { buffer(p, 0).rows = rows(RowKind::Tokens, 0, 0); }, "rows.factor"},
       {[](auto &p) { buffer(p, 0).rows = rows(RowKind::Received, 1, 1); },
        "no step scatters exchange 1"},
@@ -267,15 +273,17 @@ TEST(PlanRefusalTest, UnknownSteps) {
 
 TEST(PlanRefusalTest, Collectives) {
   expectRefusals({
-      {[](auto &p) { shard(p).kind = CollectiveKind(4); }, "kind: unknown value 4"},
+      {[](auto &p) { shard(p).kind = CollectiveKind(6); }, "kind: unknown value 6"},
       {[](auto &p) { shard(p).source.reset(); }, "steps[1] (mlp).source: missing"},
       {[](auto &p) { shard(p).result.reset(); }, "steps[1] (mlp).result: missing"},
       {[](auto &p) { shard(p).result = ref(RefKind::Cache, 0); }, "expected a Buffer, found Cache"},
       {[](auto &p) { shard(p).source = ref(RefKind::Weight, 0); },
        "source: expected a Buffer, found Weight"},
-      {[](auto &p) { shard(p).result = ref(RefKind::Buffer, 8); }, "differ in dtype"},
-      {[](auto &p) { shard(p).source = ref(RefKind::Input, 0); }, "differ in dtype"},
-      {[](auto &p) { shard(p).result = ref(RefKind::Buffer, 4); }, "row_elements or factor"},
+      {[](auto &p) { shard(p).result = ref(RefKind::Buffer, 8); },
+       "rows of 16 elements gives rows of 16, found 32"},
+      {[](auto &p) { shard(p).source = ref(RefKind::Input, 0); },
+       "rows of 1 elements gives rows of 1, found 16"},
+      {[](auto &p) { shard(p).result = ref(RefKind::Buffer, 4); }, "differ in dtype or factor"},
       {[](auto &p) { shard(p).kind = CollectiveKind::AllGatherRows; },
        "AllGatherRows of rows Tokens to LocalTokens; expected LocalTokens to Tokens"},
       {[](auto &p) { shard(p).result = ref(RefKind::Buffer, 6); },
@@ -304,7 +312,9 @@ TEST(PlanRefusalTest, Exchanges) {
       {[](auto &p) { scatter(p).counts = ref(RefKind::Buffer, 7); },
        "counts: has 2 elements; expected 4"},
       {[](auto &p) { scatter(p).counts = ref(RefKind::Buffer, 0); }, "expected Static rows of I32"},
-      {[](auto &p) { p.placements[0]->owner = {0, 0, 0, 1}; },
+      {[](auto &p) {
+         p.placements[0]->owner = {0, 0, 0, 1};
+       },
        "result_counts: has 2 elements; expected at least 3"},
       {[](auto &p) { scatter(p).rows = ref(RefKind::Buffer, 8); }, "differ in dtype"},
       {[](auto &p) { scatter(p).result = ref(RefKind::Buffer, 4); },
@@ -326,6 +336,77 @@ TEST(PlanRefusalTest, Exchanges) {
       {[](auto &p) { gather(p).counts = ref(RefKind::Buffer, 7); }, "counts: has 2 elements"},
       {[](auto &p) { std::swap(mainOf(p).steps[2], mainOf(p).steps[4]); },
        "gathered before it is scattered"},
+  });
+}
+
+/// Makes steps `first` and `second` only start, and waits for them before step `wait`.
+void startAndWait(plan::PlanT &plan, std::initializer_list<size_t> started, size_t wait,
+                  uint32_t until) {
+  for (size_t step : started)
+    if (mainOf(plan).steps[step]->op.type == plan::Op::Collective)
+      op<plan::CollectiveT>(plan, step).starts = true;
+    else if (step == 2)
+      scatter(plan).starts = true;
+    else
+      gather(plan).starts = true;
+  auto added = std::make_unique<plan::StepT>();
+  plan::WaitT what;
+  what.until = until;
+  added->op.Set(what);
+  added->location = "mlp";
+  auto &steps = mainOf(plan).steps;
+  steps.insert(steps.begin() + static_cast<ptrdiff_t>(wait), std::move(added));
+}
+
+TEST(PlanTest, AcceptsWaits) {
+  plan::PlanT sample = samplePlan();
+  startAndWait(sample, {4, 5}, 6, 5); // buffers 4 and 6
+  startAndWait(sample, {2}, 3, 2);
+  mainOf(sample).steps[7]->op.AsWait()->until = 6; // counted before the wait in front of it
+  const absl::StatusOr<Plan> parsed = Plan::parse(packPlan(sample), "f");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const std::string text = printPlan(*parsed);
+  for (const char *line :
+       {"  step 2: start %3, %7 = ScatterExperts(", "  Wait(until step 2)  // mlp",
+        "  step 5: start %4 = GatherExperts(", "  Wait(until step 6)  // mlp"})
+    EXPECT_THAT(text, testing::HasSubstr(line));
+}
+
+TEST(PlanRefusalTest, Waits) {
+  expectRefusals({
+      {[](auto &p) { shard(p).starts = true; }, "steps[1] (mlp).starts: ShardRows moves nothing"},
+      {[](auto &p) { reduce(p).starts = true; }, "ends before a Wait for steps[6]"},
+      {[](auto &p) { startAndWait(p, {}, 3, 2); }, "until: steps[2] is not under way here"},
+      {[](auto &p) { startAndWait(p, {2}, 3, 7); }, "until: steps[7] is not under way here"},
+      {[](auto &p) {
+         startAndWait(p, {2}, 3, 2);
+         startAndWait(p, {}, 4, 2);
+       },
+       "steps[4] (mlp).until: steps[2] is not under way here"},
+      {[](auto &p) {
+         mainOf(p).steps[3]->op.AsLaunch()->args = {Ref(RefKind::Buffer, 0)};
+         startAndWait(p, {2}, 4, 2);
+       },
+       "needs the number of rows of exchange 0, which is under way"},
+      {[](auto &p) { startAndWait(p, {2}, 4, 2); },
+       "reads buffer 3 of steps[2], which is under way: a Wait is missing"},
+      {[](auto &p) {
+         startAndWait(p, {5}, 6, 5);
+         auto late = std::move(mainOf(p).steps[6]);
+         mainOf(p).steps.erase(mainOf(p).steps.begin() + 6);
+         mainOf(p).steps.push_back(std::move(late));
+       },
+       "reads buffer 6 of steps[5], which is under way"},
+      {[](auto &p) {
+         buffer(p, 6).offset = buffer(p, 4).offset; // of the gather
+         startAndWait(p, {4}, 7, 4);
+       },
+       "steps[5] (mlp): overwrites buffer 4 of steps[4], which is under way"},
+      {[](auto &p) {
+         buffer(p, 6).offset = buffer(p, 3).offset; // what the gather reads
+         startAndWait(p, {4}, 7, 4);
+       },
+       "steps[5] (mlp): overwrites buffer 3 of steps[4], which is under way"},
   });
 }
 

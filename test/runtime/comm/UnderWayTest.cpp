@@ -41,12 +41,12 @@ TEST_P(UnderWay, StartingWaitsForNobody) {
          std::vector<std::unique_ptr<Gather>> gathers;
          while (self.rank() != 0 && !allStarted)
            std::this_thread::yield();
-         for (size_t i = 0; i < LocalGroup::kMostUnderWay; ++i) {
+         for (size_t i = 0; i < Communicator::kMostUnderWay; ++i) {
            gathers.push_back(
                std::make_unique<Gather>(static_cast<int32_t>(i) * 10 + self.rank(), self.size()));
            EPIGRAPH_RETURN_IF_ERROR(self.start(gathers.back()->collective(), "here"));
          }
-         EXPECT_EQ(self.underWay(), LocalGroup::kMostUnderWay);
+         EXPECT_EQ(self.underWay(), Communicator::kMostUnderWay);
          allStarted = true;
          for (size_t i = 0; i < gathers.size(); ++i) {
            EPIGRAPH_RETURN_IF_ERROR(self.finishOldest());
@@ -79,7 +79,7 @@ TEST_P(UnderWay, RanksKeepTheirOwnPace) {
            return absl::OkStatus();
          };
          while (static_cast<int32_t>(gathers.size()) < kOperations) {
-           if (self.underWay() == LocalGroup::kMostUnderWay ||
+           if (self.underWay() == Communicator::kMostUnderWay ||
                (self.underWay() != 0 && random() % 2)) {
              EPIGRAPH_RETURN_IF_ERROR(finish());
              continue;
@@ -95,21 +95,13 @@ TEST_P(UnderWay, RanksKeepTheirOwnPace) {
     EXPECT_TRUE(outcome.ok()) << outcome;
 }
 
-TEST_P(UnderWay, MoreThanThereIsRoomForFinishesTheOldest) {
+TEST_P(UnderWay, MoreThanThereIsRoomForIsRefused) {
   for (const absl::Status &outcome : runRanks(group, [&](LocalCommunicator &self) {
-         std::vector<std::unique_ptr<Gather>> gathers;
-         for (size_t i = 0; i < LocalGroup::kMostUnderWay + 2; ++i) {
-           gathers.push_back(std::make_unique<Gather>(self.rank(), self.size()));
-           EPIGRAPH_RETURN_IF_ERROR(self.start(gathers.back()->collective(), "here"));
-         }
-         EXPECT_EQ(self.underWay(), LocalGroup::kMostUnderWay);
-         EXPECT_EQ(gathers[1]->result.back(), self.size() - 1);
-         EXPECT_EQ(gathers[2]->result.back(), -1);
-         while (self.underWay() != 0)
-           EPIGRAPH_RETURN_IF_ERROR(self.finishOldest());
-         return absl::OkStatus();
+         for (size_t i = 0; i < Communicator::kMostUnderWay; ++i)
+           EPIGRAPH_RETURN_IF_ERROR(self.start(Barrier(), "here"));
+         return self.start(Barrier(), "there");
        }))
-    EXPECT_TRUE(outcome.ok()) << outcome;
+    expectError(outcome, absl::StatusCode::kInternal, "barrier (there): 16 operations");
 }
 
 TEST_P(UnderWay, ABlockingOperationFinishesAllBeforeIt) {

@@ -84,7 +84,7 @@ TEST(Generator, ManyRequestsGiveEachItsOwnText) {
 
 TEST(Generator, LanesHaveSequencesOfTheirOwn) {
   ModelInfo info = toyInfo();
-  info.ranks = 4;
+  info.ranks = info.lanes = 4;
   info.dataParallelAttention = true;
   ToyModel model(info);
   expectResults(model, mixedRequests());

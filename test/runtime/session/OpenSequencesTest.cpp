@@ -36,7 +36,7 @@ INSTANTIATE_TEST_SUITE_P(Lanes, OpenSequencesOnLanes, testing::Values(1, 3));
 // Chunks of 1 to 40 tokens: more than a step takes (8), and across page borders (64).
 TEST_P(OpenSequencesOnLanes, EachSequenceGetsTheLogitsOfItsOwnHistory) {
   ModelInfo info = toyInfo();
-  info.ranks = GetParam();
+  info.ranks = info.lanes = GetParam();
   info.dataParallelAttention = GetParam() > 1;
   info.pages = 20;
   ToyModel model(info);

@@ -60,7 +60,7 @@ INSTANTIATE_TEST_SUITE_P(Lanes, ManyPassages, testing::Values(1, 3));
 
 TEST_P(ManyPassages, EachGivesItsOwnRowsInOrder) {
   ModelInfo info = toyInfo();
-  info.ranks = GetParam();
+  info.ranks = info.lanes = GetParam();
   info.dataParallelAttention = GetParam() > 1;
   info.pages = 5;
   ToyModel model(info);
