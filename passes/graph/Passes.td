@@ -78,4 +78,111 @@ def FuseSwigluPass : Pass<"epi-fuse-swiglu", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
 }
 
+def EliminateCommonPass : Pass<"epi-eliminate-common", "::mlir::ModuleOp"> {
+  let summary = "computes what is computed twice once, and erases what nothing uses";
+  let description = [{
+    Operations with equal operands, attributes and types become one (MLIR's common subexpression elimination), in functions and in
+    the bodies of groups, kernels and weights: two reads of one weight, the same norm written out twice.
+
+    Precondition: none. Postcondition: no two equal operations without effects are left where one sees the other.
+    Leaves alone: operations that write (`epi.kv_append`), reads with a write between them (`epi.kv_cache` and attention
+    around an append), and every exchange between ranks, which all ranks must meet as often as it stands in the graph.
+
+    Statistics: `merged` operations, `dead` ones erased.
+  }];
+}
+
+def ElideLayoutChangesPass : Pass<"epi-elide-layout-changes", "::mlir::ModuleOp"> {
+  let summary = "elides moves of elements that cancel out or move nothing";
+  let description = [{
+    Rewrites, on activations and on weights:
+    * a transpose of a transpose to one, and one that keeps the order to its operand;
+    * a transpose that only moves dimensions of size 1 to a reshape, which moves nothing; a reshape of a reshape to one, and one to the same
+      shape to its operand;
+    * a concat that joins all parts of one split again, in order, to what was split; a concat of a concat to one;
+    * a split whose borders are borders of the concat that it splits to the operands, or concats of some of them;
+    * a cast from bf16 to f32 and back to its operand (the way there is exact);
+    * a pack of a packed weight to one pack.
+
+    The numbers are the same bit for bit. Precondition: none. Postcondition: none of these is left. Leaves alone: casts that
+    round (f32 to bf16 and back), concats that another operation reads too.
+
+    Statistics: `ops` that moved elements and are gone (less those made instead), `weight-bytes` that they would have written once,
+    `row-bytes` for each row of a step.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect", "::epigraph::exec::ExecDialect"];
+}
+
+def FuseRoutingPass : Pass<"epi-fuse-routing", "::mlir::ModuleOp"> {
+  let summary = "takes the scores of a router, and its bias, into the choice of experts";
+  let description = [{
+    An `epi.route` with `score = identity` whose scores are an `epi.softmax` or `epi.sigmoid` that nothing else uses takes that over
+    as its own score. A bias vector added to the scores becomes `bias` where that means the same: `bias` moves the choice
+    and not the weights, the sum moves both, so nothing may use the weights. Both write and read the scores of every expert less.
+
+    Precondition: none. Postcondition: none of these is left. Leaves alone: scores with other uses, biases on logits,
+    sums of which the weights are used, routes that have a bias already.
+
+    Statistics: `scores` and `biases` taken over.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
+def FuseLinearEpiloguePass : Pass<"epi-fuse-linear-epilogue", "::mlir::ModuleOp"> {
+  let summary = "fuses what happens to each element of a projection into the projection";
+  let description = [{
+    What follows an `epi.linear`, `epi.head_linear` or `epi.grouped_linear` element by element, where each result has no other
+    use, becomes one `epi.fused` group with it, named after what it does ("linear_bias", "linear_residual",
+    "linear_bias_silu"): a bias vector, silu and sigmoid, the sum or product with a value of the same type, casts. The group stands where
+    its last operation stood, so every operand is there. Each operation keeps its types, so rounding is as before.
+
+    A sum may feed an rms_norm too, and could join that instead (`--epi-fuse-residual-norm`). In units of one value of its type: the
+    projection saves writing and reading its result, 2; the norm saves reading the sum, 1, and writing it, 1 more if nothing
+    else uses it; an inner sum of a chain of sums saves 2 in either place. The projection takes a sum where that is strictly
+    more: the sum of a residual stream, which the next layer reads again. In a tie it is the norm's, whose
+    kernel is the cheaper one to enlarge.
+
+    Precondition: run before `--epi-fuse-residual-norm`, which takes what it is left. Postcondition: no such operation follows a
+    projection. Leaves alone: results with other uses; operands that hold one value for each row; sums with what an exchange
+    between ranks or `epi.experts` gives, because the projection would have to wait for it.
+
+    Statistics: `groups` formed, `ops` in them, `row-bytes` that a row of a step does not write and read.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
+def FormFusionGroupsPass : Pass<"epi-form-fusion-groups", "::mlir::ModuleOp"> {
+  let summary = "forms groups of row-wise operations where a cost model finds that they save time";
+  let description = [{
+    Row-wise operations (add, mul, silu, sigmoid, clamped_swiglu, cast, concat; rms_norm and softmax, which reduce a row) and
+    groups of these that earlier passes formed are merged pairwise, the pair that saves most first: one reads what the other
+    gives, through splits and reshapes or directly, or both read one value. A merge is done if
+
+        saved = bytes / memory_gbps + launch_ns - flops / gflops
+
+    exceeds `threshold` nanoseconds. bytes: what the merged group reads and writes less than the two, for a decoding step (one row for each of
+    `exec.limits`' sequences). flops: what is computed more than once, because the group makes one pass over a row for each
+    reduction and each result and keeps nothing between passes. The numbers are `exec.target`'s; without it, those of a nominal machine: 2 cores, 16
+    registers, 1 MiB of cache for each core, 20 GB/s, 100 GFLOP/s, 2000 ns a launch. Without `exec.limits`, 32 rows.
+
+    A group never has more operands and results than `max-operands`, nor more values alive at once than vector
+    registers less those that exp takes; with several passes a row of all operands and results fits in half a core's cache.
+    It stands where all operands are there and nothing needs its results yet, and is not formed where no such place is: so
+    there are no cycles, and nothing else is moved but weights.
+
+    `level` 0 and 1 change nothing; 2 is as above; 3 takes every merge that does not lose time and twice the registers.
+
+    Precondition: none. Postcondition: no merge is left that saves more. Leaves alone: operations on static tensors,
+    groups around a projection. The numbers are the same bit for bit.
+
+    Statistics: `groups` formed or extended, `ops` in them, `bytes` and `ns` saved in a decoding step, as estimated.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+  let options = [
+    Option<"threshold", "threshold", "double", /*default=*/"500.0", "nanoseconds that a merge must save">,
+    Option<"level", "level", "int64_t", /*default=*/"2", "0 and 1: none; 2: what saves time; 3: what does not lose any">,
+    Option<"maxOperands", "max-operands", "int64_t", /*default=*/"16", "operands and results of a group at most">
+  ];
+}
+
 #endif // EPIGRAPH_PASSES_GRAPH_PASSES_TD

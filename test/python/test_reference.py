@@ -107,6 +107,11 @@ PASSES = {
     "--epi-fuse-projections": "canonicalize",
     "--epi-fuse-residual-norm": "canonicalize",
     "--epi-fuse-swiglu": "canonicalize",
+    "--epi-eliminate-common": "import",
+    "--epi-elide-layout-changes": "fuse",
+    "--epi-fuse-routing": "fuse",
+    "--epi-fuse-linear-epilogue": "canonicalize",
+    "--epi-form-fusion-groups": "canonicalize",
     "--epi-convert-compute-type=type=float32": "fuse",
     "--ep-partition-experts=ranks=4": "sparsify",
     "--ep-decompose-dispatch": "partition",
@@ -119,7 +124,8 @@ PASSES = {
 
 
 # These find nothing to do in this model, or never change anything.
-CHANGES_NOTHING = {"--epi-elide-dead-weights", "--exec-verify-memory-plan"}
+CHANGES_NOTHING = {"--epi-elide-dead-weights", "--epi-elide-layout-changes", "--epi-eliminate-common",
+                   "--epi-fuse-routing", "--exec-verify-memory-plan"}
 
 
 def test_every_pass_is_tested():
