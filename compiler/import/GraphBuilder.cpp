@@ -106,6 +106,10 @@ Type GraphBuilder::mlaCacheType(int64_t latent, int64_t rope) {
   return epi::MlaCacheType::get(builder_.getContext(), latent, rope, activation_);
 }
 
+Type GraphBuilder::kvCacheType(int64_t heads, int64_t key, int64_t value) {
+  return epi::KvCacheType::get(builder_.getContext(), heads, key, value, activation_);
+}
+
 //===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//
@@ -146,24 +150,30 @@ static int64_t lastDim(Value value) {
   return cast<RankedTensorType>(value.getType()).getShape().back();
 }
 
-/// The type of `value` with another size of the last dimension.
-static RankedTensorType withLastDim(Value value, int64_t size) {
+/// The type of `value` with another size of dimension `dim`.
+static RankedTensorType withDim(Value value, int64_t dim, int64_t size) {
   auto type = cast<RankedTensorType>(value.getType());
   SmallVector<int64_t> shape(type.getShape());
-  shape.back() = size;
+  shape[static_cast<size_t>(dim)] = size;
   return RankedTensorType::get(shape, type.getElementType());
 }
 
-Value GraphBuilder::linear(Value x, StringRef name, int64_t outputs) {
-  Value w = weight((name + ".weight").str(), {outputs, lastDim(x)});
-  return epi::LinearOp::create(builder_, loc(), rows({outputs}), x, w);
+static int64_t lastDimOf(Value value) {
+  return mlir::cast<RankedTensorType>(value.getType()).getRank() - 1;
 }
 
-Value GraphBuilder::linearF32(Value x, StringRef name, int64_t outputs) {
+Value GraphBuilder::linear(Value x, StringRef name, int64_t outputs, bool bias) {
+  Value w = weight((name + ".weight").str(), {outputs, lastDim(x)});
+  Value y = epi::LinearOp::create(builder_, loc(), rows({outputs}), x, w);
+  return bias ? add(y, weight((name + ".bias").str(), {outputs})) : y;
+}
+
+Value GraphBuilder::linearF32(Value x, StringRef name, int64_t outputs, bool bias) {
   Value w =
       weightOf((name + ".weight").str(), {outputs, lastDim(x)}, {activationDType_, DType::F32});
   x = cast(x, mlir::cast<RankedTensorType>(w.getType()).getElementType());
-  return epi::LinearOp::create(builder_, loc(), rows({outputs}, f32()), x, w);
+  Value y = epi::LinearOp::create(builder_, loc(), rows({outputs}, f32()), x, w);
+  return bias ? add(y, weightF32((name + ".bias").str(), {outputs})) : y;
 }
 
 Value GraphBuilder::rmsNorm(Value x, StringRef name, double eps) {
@@ -171,17 +181,24 @@ Value GraphBuilder::rmsNorm(Value x, StringRef name, double eps) {
   return epi::RmsNormOp::create(builder_, loc(), x.getType(), x, w, builder_.getF64FloatAttr(eps));
 }
 
-Value GraphBuilder::swigluMlp(Value x, StringRef name, int64_t inner) {
+Value GraphBuilder::swigluMlp(Value x, StringRef name, int64_t inner, bool bias) {
   Scope scope(*this, name);
-  Value gate = linear(x, "gate_proj", inner);
-  Value up = linear(x, "up_proj", inner);
+  Value gate = linear(x, "gate_proj", inner, bias);
+  Value up = linear(x, "up_proj", inner, bias);
   Value activated = epi::SiluOp::create(builder_, loc(), gate.getType(), gate);
-  Value product = epi::MulOp::create(builder_, loc(), up.getType(), activated, up);
-  return linear(product, "down_proj", lastDim(x));
+  return linear(mul(activated, up), "down_proj", lastDim(x), bias);
 }
 
 Value GraphBuilder::add(Value a, Value b) {
   return epi::AddOp::create(builder_, loc(), a.getType(), a, b);
+}
+
+Value GraphBuilder::mul(Value a, Value b) {
+  return epi::MulOp::create(builder_, loc(), a.getType(), a, b);
+}
+
+Value GraphBuilder::sigmoid(Value x) {
+  return epi::SigmoidOp::create(builder_, loc(), x.getType(), x);
 }
 
 Value GraphBuilder::reshape(Value x, ArrayRef<int64_t> shape) {
@@ -189,21 +206,36 @@ Value GraphBuilder::reshape(Value x, ArrayRef<int64_t> shape) {
   return epi::ReshapeOp::create(builder_, loc(), rows(shape, element), x);
 }
 
-SmallVector<Value> GraphBuilder::splitLast(Value x, ArrayRef<int64_t> sizes) {
+Value GraphBuilder::reshapeWeight(Value w, ArrayRef<int64_t> shape) {
+  Type element = mlir::cast<RankedTensorType>(w.getType()).getElementType();
+  return epi::ReshapeOp::create(builder_, loc(), RankedTensorType::get(shape, element), w);
+}
+
+Value GraphBuilder::transpose(Value w, ArrayRef<int64_t> permutation) {
+  auto type = mlir::cast<RankedTensorType>(w.getType());
+  auto shape = llvm::map_to_vector(permutation, [&](int64_t dim) { return type.getDimSize(dim); });
+  return epi::TransposeOp::create(
+      builder_, loc(), RankedTensorType::get(shape, type.getElementType()), w, permutation);
+}
+
+SmallVector<Value> GraphBuilder::split(Value x, int64_t dim, ArrayRef<int64_t> sizes) {
   SmallVector<Type> types;
   for (int64_t size : sizes)
-    types.push_back(withLastDim(x, size));
-  int64_t dim = mlir::cast<RankedTensorType>(x.getType()).getRank() - 1;
+    types.push_back(withDim(x, dim, size));
   auto split = epi::SplitOp::create(builder_, loc(), types, x, builder_.getI64IntegerAttr(dim));
   return llvm::to_vector_of<Value>(split.getResults());
+}
+
+SmallVector<Value> GraphBuilder::splitLast(Value x, ArrayRef<int64_t> sizes) {
+  return split(x, lastDimOf(x), sizes);
 }
 
 Value GraphBuilder::concatLast(ValueRange parts) {
   int64_t total = 0;
   for (Value part : parts)
     total += lastDim(part);
-  int64_t dim = mlir::cast<RankedTensorType>(parts.front().getType()).getRank() - 1;
-  return epi::ConcatOp::create(builder_, loc(), withLastDim(parts.front(), total), parts,
+  int64_t dim = lastDimOf(parts.front());
+  return epi::ConcatOp::create(builder_, loc(), withDim(parts.front(), dim, total), parts,
                                builder_.getI64IntegerAttr(dim));
 }
 

@@ -82,6 +82,7 @@ public:
   mlir::Type idsType();
   mlir::Type stepType();
   mlir::Type mlaCacheType(int64_t latent, int64_t rope);
+  mlir::Type kvCacheType(int64_t heads, int64_t key, int64_t value);
   int64_t maxContext() const { return maxContext_; }
 
   // Weights, by their name under the current scope.
@@ -98,15 +99,25 @@ public:
 
   // Operations, at the current scope. Names are those of the weights' modules.
 
-  /// x W^T with W = `name`.weight of `outputs` rows.
-  mlir::Value linear(mlir::Value x, llvm::StringRef name, int64_t outputs);
-  /// The same with a float32 result; the weight may be in float32 too.
-  mlir::Value linearF32(mlir::Value x, llvm::StringRef name, int64_t outputs);
+  /// x W^T with W = `name`.weight of `outputs` rows; plus `name`.bias, if there is to be one.
+  mlir::Value linear(mlir::Value x, llvm::StringRef name, int64_t outputs, bool bias = false);
+  /// The same with a float32 result; weight and bias may be in float32 too.
+  mlir::Value linearF32(mlir::Value x, llvm::StringRef name, int64_t outputs, bool bias = false);
   mlir::Value rmsNorm(mlir::Value x, llvm::StringRef name, double eps);
-  /// down(silu(gate(x)) * up(x)) under scope `name`.
-  mlir::Value swigluMlp(mlir::Value x, llvm::StringRef name, int64_t inner);
+  /// down(silu(gate(x)) * up(x)) under scope `name`; `bias`: of all three.
+  mlir::Value swigluMlp(mlir::Value x, llvm::StringRef name, int64_t inner, bool bias = false);
+  /// `b` has the shape of `a`, or is a vector for every row, or a value [rows, 1] for each.
   mlir::Value add(mlir::Value a, mlir::Value b);
+  mlir::Value mul(mlir::Value a, mlir::Value b);
+  mlir::Value sigmoid(mlir::Value x);
+  /// Rows of `shape`.
   mlir::Value reshape(mlir::Value x, llvm::ArrayRef<int64_t> shape);
+  /// All of a weight as `shape`.
+  mlir::Value reshapeWeight(mlir::Value w, llvm::ArrayRef<int64_t> shape);
+  /// Dimension i of the result is dimension `permutation[i]`.
+  mlir::Value transpose(mlir::Value w, llvm::ArrayRef<int64_t> permutation);
+  /// Parts of the given sizes along `dim`.
+  llvm::SmallVector<mlir::Value> split(mlir::Value x, int64_t dim, llvm::ArrayRef<int64_t> sizes);
   /// Parts of the given sizes along the last dimension.
   llvm::SmallVector<mlir::Value> splitLast(mlir::Value x, llvm::ArrayRef<int64_t> sizes);
   mlir::Value concatLast(mlir::ValueRange parts);

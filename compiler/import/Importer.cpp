@@ -95,8 +95,7 @@ absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint) {
   ConfigProblems problems;
   ConfigObject config(json, path.string(), problems);
   EPIGRAPH_ASSIGN_OR_RETURN(const Family *family, findFamily(config));
-  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model,
-                            describe(*family, config, checkpoint.directory()));
+  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model, describe(*family, config, checkpoint.directory()));
   EPIGRAPH_RETURN_IF_ERROR(problems.status());
   return model;
 }
@@ -109,8 +108,7 @@ absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Chec
   ConfigObject config(json, path.string(), problems);
   EPIGRAPH_ASSIGN_OR_RETURN(const Family *family, findFamily(config));
 
-  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model,
-                            describe(*family, config, checkpoint.directory()));
+  EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model, describe(*family, config, checkpoint.directory()));
   if (config.has("quantization_config"))
     config.unsupported("quantization_config", "give a checkpoint in bfloat16 or float32");
   DType activation = readActivationType(config);

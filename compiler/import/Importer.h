@@ -26,8 +26,8 @@ struct ImportedModel {
   GenerationIds ids;
 };
 
-/// What `checkpoint` says of its model beside the graph: all of ImportedModel but the module. Errors
-/// as of importModel.
+/// What `checkpoint` says of its model beside the graph: all of ImportedModel but the module.
+/// Errors as of importModel.
 absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint);
 
 /// Imports the model that `checkpoint` holds. `context` must have the epi, ep, exec and func

@@ -56,7 +56,8 @@ double RopeConfig::softmaxFactor() const {
   return mscale * mscale;
 }
 
-RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext) {
+RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext,
+                          const RopeDefaults &defaults) {
   constexpr NumberRange kTheta{1, 1e15};
   RopeConfig rope;
   // `rope_parameters` holds theta itself; `rope_scaling` stands beside `rope_theta`, and is
@@ -64,10 +65,11 @@ RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext) {
   bool isNew = config.has("rope_parameters");
   ConfigObject scaling = config.object(isNew ? "rope_parameters" : "rope_scaling");
   const ConfigObject &thetaHolder = isNew && scaling.has("rope_theta") ? scaling : config;
-  rope.theta = thetaHolder.number("rope_theta", kTheta, 10000);
+  rope.theta = thetaHolder.number("rope_theta", kTheta, defaults.theta);
 
   const ConfigObject &partHolder = scaling.has("partial_rotary_factor") ? scaling : config;
-  rope.partialFactor = partHolder.number("partial_rotary_factor", {1e-3, 1}, 1);
+  rope.partialFactor =
+      partHolder.number("partial_rotary_factor", {1e-3, 1}, defaults.partialFactor);
 
   const char *typeKey = scaling.has("rope_type") ? "rope_type" : "type";
   std::string type = scaling.text(typeKey, "default");

@@ -44,9 +44,16 @@ struct RopeConfig {
   double softmaxFactor() const;
 };
 
+/// What a family assumes where the configuration says nothing.
+struct RopeDefaults {
+  double theta = 10000;
+  double partialFactor = 1;
+};
+
 /// Reads the settings of a model made for `maxContext` positions. Records kinds of scaling other
 /// than "default", "yarn" and "llama3" as unsupported.
-RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext);
+RopeConfig readRopeConfig(const ConfigObject &config, int64_t maxContext,
+                          const RopeDefaults &defaults = {});
 
 } // namespace epigraph
 
