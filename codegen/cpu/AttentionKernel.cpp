@@ -4,12 +4,14 @@
 // A tile is one token and a group of heads that read the same keys: each key is loaded once for the
 // group. Pages are visited in order with a running maximum and sum (online softmax; Milakov and
 // Gimelshein, 2018), so memory does not grow with the context, and a token's result depends on its
-// own sequence alone. Absorbed latent attention is the case of one key head, whose key is the whole
-// entry and whose value is the entry's first part.
+// own sequence alone. A window begins the visit at the page of its first position, so the work is
+// that of the window. A sink is where the maximum and the sum begin. Absorbed latent attention is
+// the case of one key head, whose key is the whole entry and whose value is the entry's first part.
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/PagedCache.h"
 
 #include <limits>
+#include <optional>
 
 using namespace mlir;
 
@@ -29,6 +31,7 @@ struct Shape {
   int64_t entry;       ///< elements of an entry
   Type cacheType, resultType;
   double scale;
+  std::optional<int64_t> window; ///< positions that a token sees at most
 };
 
 /// Heads of a tile: their accumulators take at most half of the vector registers.
@@ -63,32 +66,60 @@ public:
     });
   }
 
-  /// Attends to positions [0, length) of the sequence whose page table is at `table`; the group's
-  /// keys are of head `keyHead`. Writes the result of the group's first head to `result`, the
-  /// others behind it.
-  void attend(const PagedCache &cache, Value table, Value length, Value keyHead, Value result) {
+  /// Maximum and sum of each head before any position, in that order; `sinks` is the address of the
+  /// group's first sink, whose neighbours are `stride` bytes apart, or null.
+  Values begin(Value sinks, Type type, int64_t stride) {
+    Values state;
+    for (int64_t head = 0; head < size; ++head)
+      state.push_back(sinks ? e.loadFloat(e.advance(sinks, head * stride), type)
+                            : e.number(-std::numeric_limits<double>::infinity(), 0));
+    state.append(size, e.number(sinks ? 1.0 : 0.0, 0)); // e^(sink - maximum)
+    return state;
+  }
+
+  /// Attends to the positions before `length`, or the last of them that are in the window, of the
+  /// sequence whose page table is at `table`; the group's keys are of head `keyHead`. Writes the
+  /// result of the group's first head to `result`, the others behind it.
+  void attend(const PagedCache &cache, Value table, Value length, Value keyHead, Values state,
+              Value result) {
     const int64_t bytes = byteSize(shape.cacheType);
     clearSums();
+    Value first = shape.window ? e.subtract(length, e.minimum(length, e.constant(*shape.window)))
+                               : e.constant(0);
     Value pages = e.divide(e.add(length, kPageTokens - 1), kPageTokens);
-    Values state(size, e.number(-std::numeric_limits<double>::infinity(), 0));
-    state.append(size, e.number(0.0, 0));
-    state = e.forLoop(e.constant(0), pages, 1, state, [&](Value page, Values carried) {
-      Value entries = cache.page(e, table, page);
-      Value count =
-          e.minimum(e.subtract(length, e.multiply(page, kPageTokens)), e.constant(kPageTokens));
-      scorePage(e.element(entries, keyHead, shape.keyStride * bytes), cache.entryBytes, count);
-      Values rescale;
-      for (int64_t head = 0; head < size; ++head)
-        rescale.push_back(weighPage(head, count, carried[head], carried[size + head]));
-      Value first = e.advance(e.element(entries, keyHead, shape.valueStride * bytes),
-                              shape.valueOffset * bytes);
-      addValues(first, cache.entryBytes, count, rescale);
-      return carried;
-    });
+    state =
+        e.forLoop(e.divide(first, kPageTokens), pages, 1, state, [&](Value page, Values carried) {
+          Value entries = cache.page(e, table, page);
+          const Tokens tokens = visibleTokens(page, first, length);
+          scorePage(e.element(entries, keyHead, shape.keyStride * bytes), cache.entryBytes, tokens);
+          Values rescale;
+          for (int64_t head = 0; head < size; ++head)
+            rescale.push_back(weighPage(head, tokens, carried[head], carried[size + head]));
+          Value values = e.advance(e.element(entries, keyHead, shape.valueStride * bytes),
+                                   shape.valueOffset * bytes);
+          addValues(values, cache.entryBytes, tokens, rescale);
+          return carried;
+        });
     storeResult(result, ArrayRef(state).drop_front(size));
   }
 
 private:
+  /// Tokens [begin, end) of a page.
+  struct Tokens {
+    Value begin, end;
+  };
+
+  /// Those of page `page` among positions [first, length). There is at least one.
+  Tokens visibleTokens(Value page, Value first, Value length) {
+    Value start = e.multiply(page, kPageTokens);
+    Value end = e.minimum(e.subtract(length, start), e.constant(kPageTokens));
+    if (!shape.window)
+      return {e.constant(0), end};
+    // Only the first page that is visited begins before the window.
+    Value begin = e.subtract(first, e.minimum(first, start));
+    return {begin, end};
+  }
+
   Type f32() { return e.builder.getF32Type(); }
   Value queryOf(int64_t head) { return e.advance(queries, head * shape.key * kFloatBytes); }
   Value weightsOf(int64_t head) { return e.advance(weights, head * kPageTokens * kFloatBytes); }
@@ -100,9 +131,9 @@ private:
     });
   }
 
-  /// weights[head][j] = scale * (query of head . key j), for the `count` keys from `keys` on.
-  void scorePage(Value keys, int64_t entryBytes, Value count) {
-    e.forLoop(e.constant(0), count, 1, [&](Value token) {
+  /// weights[head][j] = scale * (query of head . key j), for the `tokens` of the page at `keys`.
+  void scorePage(Value keys, int64_t entryBytes, const Tokens &tokens) {
+    e.forLoop(tokens.begin, tokens.end, 1, [&](Value token) {
       Value key = e.element(keys, token, entryBytes);
       Values dots(size, e.number(0.0, e.width()));
       dots = e.forColumns(shape.key, dots, [&](Value column, int64_t width, Values carried) {
@@ -124,14 +155,14 @@ private:
   /// Turns the page's scores of `head` into weights relative to the new maximum. Updates the
   /// running maximum and sum, and returns the factor that what was summed before must be multiplied
   /// by.
-  Value weighPage(int64_t head, Value count, Value &maximum, Value &sum) {
+  Value weighPage(int64_t head, const Tokens &tokens, Value &maximum, Value &sum) {
     const int64_t width = e.width();
     Value none = e.number(-std::numeric_limits<double>::infinity(), width);
     Values scores, isToken;
     Value best = none;
     for (int64_t first = 0; first < kPageTokens; first += width) {
       Value loaded = e.loadFloats(e.advance(weightsOf(head), first * kFloatBytes), f32(), width);
-      isToken.push_back(e.isLess(e.iota(first, width), e.broadcastI32(count, width)));
+      isToken.push_back(isVisible(tokens, e.iota(first, width)));
       scores.push_back(e.select(isToken.back(), loaded, none));
       best = e.maximumFloats(best, scores.back());
     }
@@ -149,15 +180,26 @@ private:
     return rescale;
   }
 
+  /// Which of the tokens `indices` are in `tokens`.
+  Value isVisible(const Tokens &tokens, Value indices) {
+    const int64_t width = e.widthOf(indices);
+    Value isBefore = e.isLess(indices, e.broadcastI32(tokens.end, width));
+    if (!shape.window)
+      return isBefore;
+    Value isTooFar = e.isLess(indices, e.broadcastI32(tokens.begin, width));
+    Value isNone = e.isLess(indices, indices);
+    return e.select(isTooFar, isNone, isBefore);
+  }
+
   /// sums[head] = sums[head] * rescale[head] + the weighted values of the page.
-  void addValues(Value values, int64_t entryBytes, Value count, const Values &rescale) {
+  void addValues(Value values, int64_t entryBytes, const Tokens &tokens, const Values &rescale) {
     e.forColumns(shape.value, [&](Value column, int64_t width) {
       Values totals;
       for (int64_t head = 0; head < size; ++head) {
         Value sum = e.loadFloats(e.element(sumsOf(head), column, kFloatBytes), f32(), width);
         totals.push_back(e.multiplyFloats(sum, e.broadcast(rescale[head], width)));
       }
-      totals = e.forLoop(e.constant(0), count, 1, totals, [&](Value token, Values carried) {
+      totals = e.forLoop(tokens.begin, tokens.end, 1, totals, [&](Value token, Values carried) {
         Value at =
             e.element(e.element(values, token, entryBytes), column, byteSize(shape.cacheType));
         Value v = e.loadFloats(at, shape.cacheType, width);
@@ -198,8 +240,21 @@ struct QueryPart {
   int64_t offset; ///< in the query
 };
 
+/// The state that the group from `firstHead` on begins with.
+Values beginOf(KernelFrame &frame, HeadGroup &group, const std::optional<TensorView> &sinks,
+               Value firstHead) {
+  if (!sinks)
+    return group.begin({}, {}, 0);
+  KernelEmitter &e = frame.e;
+  const int64_t stride = sinks->strides[0] * byteSize(sinks->elementType);
+  Value first = e.element(frame.rowAddress(*sinks, e.constant(0)), firstHead, stride);
+  return group.begin(first, sinks->elementType, stride);
+}
+
+/// `sinks`, if any, is [heads].
 Tiling emitAttention(KernelFrame &frame, const Shape &shape, ArrayRef<QueryPart> parts,
-                     BlockArgument cacheArgument, unsigned result) {
+                     const std::optional<TensorView> &sinks, BlockArgument cacheArgument,
+                     unsigned result) {
   KernelEmitter &e = frame.e;
   HeadGroup group(e, shape);
   const PagedCache cache{frame.address(cacheArgument), shape.entry * byteSize(shape.cacheType)};
@@ -213,11 +268,12 @@ Tiling emitAttention(KernelFrame &frame, const Shape &shape, ArrayRef<QueryPart>
                                 stride * byteSize(part.view.elementType));
       group.loadQueries(address, part.view.elementType, stride, part.offset, part.view.shape[1]);
     }
+    Values state = beginOf(frame, group, sinks, firstHead);
     Value position = e.loadI32(e.element(positions, row, sizeof(int32_t)));
     Value to = e.element(frame.resultRow(result, row), firstHead,
                          shape.value * byteSize(shape.resultType));
     group.attend(cache, frame.pageTableOf(row), e.add(position, 1),
-                 e.divide(firstHead, shape.headsOfKey), to);
+                 e.divide(firstHead, shape.headsOfKey), std::move(state), to);
   });
   return tiling;
 }
@@ -241,6 +297,12 @@ FailureOr<BlockArgument> cacheArgument(KernelFrame &frame, Operation *op, Value 
 
 Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
+std::optional<int64_t> windowOf(epi::AttentionOp op) {
+  if (std::optional<uint64_t> window = op.getWindow())
+    return static_cast<int64_t>(*window);
+  return std::nullopt;
+}
+
 } // namespace
 
 BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
@@ -249,6 +311,13 @@ BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
   FailureOr<unsigned> result = frame.yieldedAs(op, op.getResult());
   if (failed(q) || failed(cache) || failed(result))
     return failure();
+  std::optional<TensorView> sinks;
+  if (op.getSinks()) {
+    FailureOr<TensorView> view = frame.view(op, op.getSinks(), "sinks");
+    if (failed(view))
+      return failure();
+    sinks = *view;
+  }
   auto type = cast<epi::KvCacheType>(cache->getType());
   const int64_t heads = q->shape[0];
   const Shape shape{heads,
@@ -261,8 +330,9 @@ BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
                     type.getEntryElements(),
                     type.getElementType(),
                     elementOf(op.getResult()),
-                    op.getScale().convertToDouble()};
-  return emitAttention(frame, shape, {{*q, 0}}, *cache, *result);
+                    op.getScale().convertToDouble(),
+                    windowOf(op)};
+  return emitAttention(frame, shape, {{*q, 0}}, sinks, *cache, *result);
 }
 
 BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op) {
@@ -289,8 +359,10 @@ BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op) {
                     type.getEntryElements(),
                     type.getElementType(),
                     elementOf(op.getResult()),
-                    op.getScale().convertToDouble()};
-  return emitAttention(frame, shape, {{*q, 0}, {*rope, type.getLatent()}}, *cache, *result);
+                    op.getScale().convertToDouble(),
+                    /*window=*/std::nullopt};
+  return emitAttention(frame, shape, {{*q, 0}, {*rope, type.getLatent()}}, /*sinks=*/std::nullopt,
+                       *cache, *result);
 }
 
 } // namespace epigraph::cpu

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "codegen/reference/Dense.h"
 #include "runtime/base/Status.h"
@@ -32,24 +33,31 @@ struct HeadContext {
   std::vector<float> values; ///< [positions][value]
 };
 
-/// One row of one head: softmax(scale * q . keys) * values over the first `visible` positions.
-void attendRow(const HeadContext &context, const float *q, float scale, int64_t visible,
-               float *result) {
-  std::vector<float> scores(static_cast<size_t>(visible), 0.0f);
+/// How the scores of one head become weights.
+struct HeadWeighing {
+  float scale;
+  int64_t window;
+  float sink = -std::numeric_limits<float>::infinity();
+};
+
+/// One row of one head: softmax(scale * q . keys) * values over positions [first, last).
+void attendRow(const HeadContext &context, const float *q, const HeadWeighing &weighing,
+               int64_t first, int64_t last, float *result) {
+  std::vector<float> scores(static_cast<size_t>(last - first), 0.0f);
   for (int64_t i = 0; i < context.key; ++i) {
     const float *keys = context.keys.data() + i * context.positions;
-    for (int64_t p = 0; p < visible; ++p)
-      scores[static_cast<size_t>(p)] += q[i] * keys[p];
+    for (int64_t p = first; p < last; ++p)
+      scores[static_cast<size_t>(p - first)] += q[i] * keys[p];
   }
   for (float &score : scores)
-    score *= scale;
-  float highest = *std::max_element(scores.begin(), scores.end());
-  float sum = 0;
+    score *= weighing.scale;
+  float highest = std::max(weighing.sink, *std::max_element(scores.begin(), scores.end()));
+  float sum = std::exp(weighing.sink - highest);
   for (float &score : scores)
     sum += score = std::exp(score - highest);
   std::fill_n(result, context.value, 0.0f);
-  for (int64_t p = 0; p < visible; ++p) {
-    float weight = scores[static_cast<size_t>(p)] / sum;
+  for (int64_t p = first; p < last; ++p) {
+    float weight = scores[static_cast<size_t>(p - first)] / sum;
     const float *values = context.values.data() + p * context.value;
     for (int64_t i = 0; i < context.value; ++i)
       result[i] += weight * values[i];
@@ -65,12 +73,12 @@ struct HeadRows {
 };
 
 void attendRows(const HeadContext &context, const SequenceRows &rows, const HeadRows &head,
-                double scale, const Workers &workers) {
+                const HeadWeighing &weighing, const Workers &workers) {
   int64_t flops = 2 * rows.rows * rows.positions() * (context.key + context.value);
   workers.forEach(rows.rows, flops, [&](int64_t i) {
-    int64_t row = rows.firstRow + i;
-    attendRow(context, head.q + row * head.qStride, static_cast<float>(scale),
-              rows.firstPosition + i + 1, head.result + row * head.resultStride);
+    int64_t row = rows.firstRow + i, last = rows.firstPosition + i + 1;
+    attendRow(context, head.q + row * head.qStride, weighing,
+              last - std::min(last, weighing.window), last, head.result + row * head.resultStride);
   });
 }
 
@@ -139,7 +147,8 @@ absl::Status kvAppend(PagedCache &cache, const Tensor &first, const Tensor &seco
 }
 
 absl::StatusOr<Tensor> attention(const Tensor &q, const PagedCache &cache, const KvLayout &layout,
-                                 const StepBatch &step, double scale, const Workers &workers) {
+                                 const StepBatch &step, const Weighing &weighing,
+                                 const Workers &workers) {
   int64_t heads = q.dim(1), perKey = heads / layout.heads;
   Tensor result = Tensor::floats({q.rows(), heads, layout.value});
   auto attend = [&](const SequenceRows &sequence, const Tensor &entries) {
@@ -149,11 +158,15 @@ absl::StatusOr<Tensor> attention(const Tensor &q, const PagedCache &cache, const
         context.setKey(p, 0, entries.row(p) + kvHead * layout.key, layout.key);
         context.setValue(p, entries.row(p) + layout.heads * layout.key + kvHead * layout.value);
       }
-      for (int64_t head = kvHead * perKey; head < (kvHead + 1) * perKey; ++head)
+      for (int64_t head = kvHead * perKey; head < (kvHead + 1) * perKey; ++head) {
+        HeadWeighing ofHead{static_cast<float>(weighing.scale), weighing.window};
+        if (weighing.sinks)
+          ofHead.sink = weighing.sinks->data()[head];
         attendRows(context, sequence,
                    {q.data() + head * layout.key, heads * layout.key,
                     result.data() + head * layout.value, heads * layout.value},
-                   scale, workers);
+                   ofHead, workers);
+      }
     }
   };
   EPIGRAPH_RETURN_IF_ERROR(forEachSequence(cache, step, q, attend));
@@ -166,6 +179,7 @@ absl::StatusOr<Tensor> mlaAttention(const Tensor &q, const Tensor &qRope, const 
   EPIGRAPH_RETURN_IF_ERROR(requireRows("q_rope", qRope.rows(), q.rows()));
   int64_t heads = q.dim(1), content = q.dim(2), key = content + layout.rope;
   int64_t value = up ? up->dim(0) / heads - content : layout.latent;
+  const HeadWeighing weighing{static_cast<float>(scale), std::numeric_limits<int64_t>::max()};
   Tensor queries = joinQueries(q, qRope);
   Tensor result = Tensor::floats({q.rows(), heads, value});
   auto attend = [&](const SequenceRows &sequence, const Tensor &entries) {
@@ -183,7 +197,7 @@ absl::StatusOr<Tensor> mlaAttention(const Tensor &q, const Tensor &qRope, const 
       attendRows(
           context, sequence,
           {queries.data() + head * key, heads * key, result.data() + head * value, heads * value},
-          scale, workers);
+          weighing, workers);
     }
   };
   EPIGRAPH_RETURN_IF_ERROR(forEachSequence(cache, step, q, attend));

@@ -3,6 +3,9 @@
 #ifndef EPIGRAPH_CODEGEN_REFERENCE_ATTENTION_H
 #define EPIGRAPH_CODEGEN_REFERENCE_ATTENTION_H
 
+#include <cstdint>
+#include <limits>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -24,11 +27,21 @@ struct KvLayout {
   int64_t value;
 };
 
+/// How scores become weights.
+struct Weighing {
+  double scale;
+  /// Positions that a token sees at most, its own included.
+  int64_t window = std::numeric_limits<int64_t>::max();
+  /// [query heads]: a score each that takes part in the softmax of its head and has no value.
+  const Tensor *sinks = nullptr;
+};
+
 /// q [rows, query heads, key] to [rows, query heads, value].
 /// Errors: InvalidArgument for rows that are not the step's, or a position whose entry was never
 /// written.
 absl::StatusOr<Tensor> attention(const Tensor &q, const PagedCache &cache, const KvLayout &layout,
-                                 const StepBatch &step, double scale, const Workers &workers);
+                                 const StepBatch &step, const Weighing &weighing,
+                                 const Workers &workers);
 
 /// How an entry of a `!epi.mla_cache` lies: the latent vector, then the rotated key.
 struct MlaLayout {

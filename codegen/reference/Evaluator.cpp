@@ -156,9 +156,14 @@ Optional Evaluator::evaluateStepOp(Operation *op, const RuntimeValues &operands)
       })
       .Case([&](epi::AttentionOp attend) {
         auto type = cast<epi::KvCacheType>(attend.getCache().getType());
+        Weighing weighing{attend.getScale().convertToDouble()};
+        if (attend.getWindow())
+          weighing.window = static_cast<int64_t>(*attend.getWindow());
+        if (attend.getSinks())
+          weighing.sinks = &tensor(3);
         return one(attention(tensor(0), *cache(1),
-                             {type.getHeads(), type.getKey(), type.getValue()}, step,
-                             attend.getScale().convertToDouble(), context.workers));
+                             {type.getHeads(), type.getKey(), type.getValue()}, step, weighing,
+                             context.workers));
       })
       .Case([&](epi::MlaAttentionOp attend) {
         auto type = cast<epi::MlaCacheType>(attend.getCache().getType());

@@ -91,7 +91,69 @@ TEST_P(AttentionKernelTest, AttendsToGroupedQueries) {
   Buffer qBuffer = buffer(q), o = poison({rows, heads, value});
   kernel.run({qBuffer.data(), cache.device.data(), o.data()}, stepOf(batch), rows);
   auto expected =
-      reference::attention(q, cache.reference, {2, key, value}, batch, 0.2236, kWorkers);
+      reference::attention(q, cache.reference, {2, key, value}, batch, {0.2236}, kWorkers);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  expectClose(o.read({rows, heads, value}), *expected, type);
+}
+
+/// A page that no cache here has: reading it is a crash.
+constexpr int32_t kNoPage = 1 << 24;
+
+/// 8 query heads on 2 key heads, with what `more` holds: "window = 7 : i64", and sinks.
+std::string windowed(const std::string &more) {
+  return R"(
+    exec.kernel @attention_0(%q: tensor<?x8x20x$T>, %cache: !epi.kv_cache<heads = 2, key = 20, value = 12, $T>,
+                             %s: tensor<8x$T>, %step: !epi.step) -> tensor<?x8x12x$T> {
+      %o = epi.attention %q, %cache, %step sinks %s {scale = 0.2236 : f64)" +
+         more + R"(}
+          : (tensor<?x8x20x$T>, !epi.kv_cache<heads = 2, key = 20, value = 12, $T>) sinks tensor<8x$T>
+            -> tensor<?x8x12x$T>
+      exec.yield %o : tensor<?x8x12x$T>
+    })";
+}
+
+TEST_P(AttentionKernelTest, LeavesPagesBeforeTheWindowAlone) {
+  const int64_t heads = 8, key = 20, value = 12, entry = 2 * (key + value);
+  // One's own position, part of a page, a page, a page and a bit, more than any context here.
+  for (int64_t window : {int64_t{1}, int64_t{7}, kPageTokens, kPageTokens + 1, int64_t{1000}}) {
+    SCOPED_TRACE(window);
+    int32_t pages = 0;
+    StepBatch batch = makeBatch(kRagged, pages);
+    const int64_t rows = static_cast<int64_t>(batch.positions.size());
+    Kernel kernel = compile(windowed(", window = " + std::to_string(window) + " : i64"));
+    CachePair cache(batch, pages, entry, type);
+    const Tensor q = random({rows, heads, key}, 1);
+    Tensor sinks = random({heads}, 2);
+    sinks.data()[3] = 16;  // takes all weight
+    sinks.data()[5] = -16; // takes none
+    auto expected = reference::attention(q, cache.reference, {2, key, value}, batch,
+                                         {0.2236, window, &sinks}, kWorkers);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    for (size_t s = 0; s < kRagged.size(); ++s) {
+      const int64_t first = std::max<int64_t>(0, kRagged[s].first + 1 - window);
+      for (int64_t page = 0; page < first / kPageTokens; ++page)
+        batch.pageTable[s * static_cast<size_t>(batch.pageTableStride) + page] = kNoPage;
+    }
+    Buffer qBuffer = buffer(q), sinkBuffer = buffer(sinks), o = poison({rows, heads, value});
+    kernel.run({qBuffer.data(), cache.device.data(), sinkBuffer.data(), o.data()}, stepOf(batch),
+               rows);
+    expectClose(o.read({rows, heads, value}), *expected, type);
+  }
+}
+
+TEST_P(AttentionKernelTest, GivesSinksTheirWeight) {
+  int32_t pages = 0;
+  const StepBatch batch = makeBatch(kRagged, pages);
+  const int64_t rows = static_cast<int64_t>(batch.positions.size());
+  const int64_t heads = 8, key = 20, value = 12, entry = 2 * (key + value);
+  Kernel kernel = compile(windowed(""));
+  CachePair cache(batch, pages, entry, type);
+  const Tensor q = random({rows, heads, key}, 1), sinks = random({heads}, 2);
+  Buffer qBuffer = buffer(q), sinkBuffer = buffer(sinks), o = poison({rows, heads, value});
+  kernel.run({qBuffer.data(), cache.device.data(), sinkBuffer.data(), o.data()}, stepOf(batch),
+             rows);
+  auto expected = reference::attention(q, cache.reference, {2, key, value}, batch,
+                                       {.scale = 0.2236, .sinks = &sinks}, kWorkers);
   ASSERT_TRUE(expected.ok()) << expected.status();
   expectClose(o.read({rows, heads, value}), *expected, type);
 }

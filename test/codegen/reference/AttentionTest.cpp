@@ -65,7 +65,7 @@ TEST(Attention, MatchesALoopOverAPageBorder) {
   StepBatch batch = batchOf({{0, static_cast<int32_t>(tokens), {5, 2}}});
   PagedCache cache(kLayout.heads * (kLayout.key + kLayout.value));
   ASSERT_TRUE(kvAppend(cache, in.keys, in.values, batch).ok());
-  expectFloats(*attention(in.q, cache, kLayout, batch, 0.5, {2}), {tokens, 4, 5},
+  expectFloats(*attention(in.q, cache, kLayout, batch, {0.5}, {2}), {tokens, 4, 5},
                expectedAttention(in, 0.5), 1e-5);
 }
 
@@ -83,7 +83,7 @@ Tensor runInPieces(const KvInput &in, const std::vector<int32_t> &pieces, int32_
       return *concat({&noise, &mine}, 0);
     };
     EXPECT_TRUE(kvAppend(cache, rowsOf(in.keys), rowsOf(in.values), batch).ok());
-    Tensor all = *attention(rowsOf(in.q), cache, kLayout, batch, 0.5, {});
+    Tensor all = *attention(rowsOf(in.q), cache, kLayout, batch, {0.5}, {});
     results.push_back(sliceRows(all, others, others + size));
     position += size;
     otherPosition += others;
@@ -101,12 +101,73 @@ TEST(Attention, BatchesAndChunksChangeNothing) {
   expectSame(runInPieces(in, {64, 6}, 9), whole);
 }
 
+/// `in` with a window and, if `sinks` is not empty, a sink for each query head.
+std::vector<double> expectedWeighed(const KvInput &in, double scale, int64_t window,
+                                    const std::vector<double> &sinks) {
+  std::vector<double> expected;
+  for (int64_t t = 0; t < in.q.rows(); ++t)
+    for (int64_t head = 0; head < in.q.dim(1); ++head) {
+      const int64_t kvHead = head * kLayout.heads / in.q.dim(1);
+      // A sink is a position whose value is zero.
+      std::vector<double> scores;
+      std::vector<std::vector<double>> values;
+      if (!sinks.empty()) {
+        scores.push_back(sinks[static_cast<size_t>(head)]);
+        values.emplace_back(kLayout.value, 0.0);
+      }
+      for (int64_t p = 0; p <= t; ++p) {
+        if (t - p >= window)
+          continue;
+        scores.push_back(scale * dot(in.q.row(t) + head * kLayout.key,
+                                     in.keys.row(p) + kvHead * kLayout.key, kLayout.key));
+        values.push_back(widen(in.values.row(p) + kvHead * kLayout.value, kLayout.value));
+      }
+      for (double x : attend(scores, values))
+        expected.push_back(x);
+    }
+  return expected;
+}
+
+/// Sinks far below, among and far above the scores.
+const std::vector<double> kSinks = {-20, -0.5, 0.75, 4};
+
+TEST(Attention, WindowsAndSinksMatchALoop) {
+  const int64_t tokens = kPageTokens + 9;
+  KvInput in{sample({tokens, 4, 3}, 1), sample({tokens, 2, 3}, 2), sample({tokens, 2, 5}, 3)};
+  StepBatch batch = batchOf({{0, static_cast<int32_t>(tokens), {5, 2}}});
+  PagedCache cache(kLayout.heads * (kLayout.key + kLayout.value));
+  ASSERT_TRUE(kvAppend(cache, in.keys, in.values, batch).ok());
+  const Tensor sinks({4}, std::vector<float>(kSinks.begin(), kSinks.end()));
+  // One's own position alone, a few, a page, more than there are.
+  for (int64_t window : {int64_t{1}, int64_t{7}, kPageTokens, tokens + 1}) {
+    SCOPED_TRACE(window);
+    expectFloats(*attention(in.q, cache, kLayout, batch, {0.5, window}, {2}), {tokens, 4, 5},
+                 expectedWeighed(in, 0.5, window, {}), 1e-5);
+    expectFloats(*attention(in.q, cache, kLayout, batch, {0.5, window, &sinks}, {2}),
+                 {tokens, 4, 5}, expectedWeighed(in, 0.5, window, kSinks), 1e-5);
+  }
+}
+
+TEST(Attention, ASinkTakesWeightFromTheOnlyPosition) {
+  // By hand: the score is 2 * 0.5 = 1 and the sink log(3), so the weight is e / (e + 3).
+  PagedCache cache(2);
+  StepBatch batch = batchOf({{0, 1, {0}}});
+  ASSERT_TRUE(kvAppend(cache, Tensor({1, 1, 1}, std::vector<float>{2}),
+                       Tensor({1, 1, 1}, std::vector<float>{10}), batch)
+                  .ok());
+  const Tensor sink({1}, std::vector<float>{1.0986123f});
+  const Weighing weighing{.scale = 0.5, .sinks = &sink};
+  expectFloats(
+      *attention(Tensor({1, 1, 1}, std::vector<float>{1}), cache, {1, 1, 1}, batch, weighing, {}),
+      {1, 1, 1}, {10 * 2.718281828 / (2.718281828 + 3)}, 1e-5);
+}
+
 TEST(Attention, RefusesWhatWasNeverWritten) {
   PagedCache cache(kLayout.heads * (kLayout.key + kLayout.value));
   KvInput in{sample({2, 4, 3}, 1), sample({2, 2, 3}, 2), sample({2, 2, 5}, 3)};
   StepBatch batch = batchOf({{3, 2, {0}}}); // positions 0 to 2 are missing
   ASSERT_TRUE(kvAppend(cache, in.keys, in.values, batch).ok());
-  EXPECT_THAT(attention(in.q, cache, kLayout, batch, 1, {}).status().ToString(),
+  EXPECT_THAT(attention(in.q, cache, kLayout, batch, {1}, {}).status().ToString(),
               HasSubstr("position 0 of the sequence that starts at token 0"));
   EXPECT_THAT(kvAppend(cache, in.keys, in.values, batchOf({{0, 3, {0}}})).ToString(),
               HasSubstr("first has 2 rows, expected 3"));
@@ -186,7 +247,7 @@ TEST(Attention, AnEmptyBatchGivesNothing) {
   StepBatch batch = batchOf({});
   PagedCache cache(16);
   EXPECT_TRUE(kvAppend(cache, Tensor::floats({0, 2, 3}), Tensor::floats({0, 2, 5}), batch).ok());
-  EXPECT_EQ(attention(Tensor::floats({0, 4, 3}), cache, kLayout, batch, 1, {})->shape(),
+  EXPECT_EQ(attention(Tensor::floats({0, 4, 3}), cache, kLayout, batch, {1}, {})->shape(),
             (Shape{0, 4, 5}));
 }
 
