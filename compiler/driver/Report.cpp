@@ -42,6 +42,50 @@ void printMemory(std::string &text, const Report &report) {
   line(text, "cache", bytesText(report.cacheBytesPerToken) + " a token");
 }
 
+/// A number of a unit, with its power of 1000: "1.25 G".
+std::string metricText(double value) {
+  constexpr const char *kPrefixes[] = {"", "k", "M", "G", "T", "P"};
+  size_t power = 0;
+  for (; value >= 1000 && power + 1 < std::size(kPrefixes); ++power)
+    value /= 1000;
+  return absl::StrFormat("%.4g %s", value, kPrefixes[power]);
+}
+
+void printWork(std::string &text, const Report &report) {
+  for (const StepWork &work : report.work) {
+    line(text, "step",
+         absl::StrFormat("@%s of %d token(s) in %d sequence(s), context %d: %sflop, %sB of memory",
+                         work.function, work.tokens, work.sequences, work.context,
+                         metricText(work.flops), metricText(work.bytes())));
+    absl::StrAppendFormat(&text, "  weights %sB, activations %sB, caches %sB\n",
+                          metricText(work.weightBytes),
+                          metricText(work.activationReadBytes + work.activationWrittenBytes),
+                          metricText(work.cacheBytes));
+    for (const auto &[name, collective] : work.collectives)
+      absl::StrAppendFormat(&text, "  %d %s: each rank sends %sB in %.0f messages\n",
+                            collective.count, name, metricText(collective.bytes),
+                            collective.messages);
+  }
+}
+
+nlohmann::json workJson(const StepWork &work) {
+  nlohmann::json collectives = nlohmann::json::object();
+  for (const auto &[name, collective] : work.collectives)
+    collectives[name] = {{"count", collective.count},
+                         {"messages", collective.messages},
+                         {"bytes", collective.bytes}};
+  return {{"function", work.function},
+          {"tokens", work.tokens},
+          {"sequences", work.sequences},
+          {"context", work.context},
+          {"flops", work.flops},
+          {"weight_bytes", work.weightBytes},
+          {"activation_read_bytes", work.activationReadBytes},
+          {"activation_written_bytes", work.activationWrittenBytes},
+          {"cache_bytes", work.cacheBytes},
+          {"collectives", std::move(collectives)}};
+}
+
 } // namespace
 
 std::string printReport(const Report &report) {
@@ -57,6 +101,7 @@ std::string printReport(const Report &report) {
                          report.fusion.launches, report.fusion.kernels));
   if (!report.rankWeightBytes.empty())
     printMemory(text, report);
+  printWork(text, report);
   for (const Report::PassEntry &entry : report.passes) {
     text += absl::StrFormat("  %-28s", entry.pass);
     for (const auto &[key, value] : entry.numbers)
@@ -89,6 +134,9 @@ std::string printReportJson(const Report &report) {
       {"cache_bytes_per_token", report.cacheBytesPerToken},
       {"total_seconds", totalSeconds(report)},
   };
+  json["work"] = nlohmann::json::array();
+  for (const StepWork &work : report.work)
+    json["work"].push_back(workJson(work));
   json["passes"] = nlohmann::json::array();
   for (const Report::PassEntry &entry : report.passes)
     json["passes"].push_back({{"pass", entry.pass}, {"numbers", entry.numbers}});

@@ -3,6 +3,7 @@
 #define EPIGRAPH_COMPILER_DRIVER_REPORT_H
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,33 @@ struct FusionCount {
   }
 };
 
+/// What one rank does in one step of a function, by estimate (passes/schedule/WorkEstimate.h says
+/// what is counted). Known after the phase schedule.
+struct StepWork {
+  struct Collective {
+    uint64_t count = 0;             ///< operations of the kind
+    double messages = 0, bytes = 0; ///< that one rank sends
+  };
+
+  std::string function; ///< "main", "mtp"
+  // The step: tokens of this rank's batch in so many sequences, each token seeing `context`
+  // positions.
+  int64_t tokens = 0;
+  int64_t sequences = 0;
+  int64_t context = 0;
+  double flops = 0;
+  double weightBytes = 0;
+  double activationReadBytes = 0;
+  double activationWrittenBytes = 0;
+  double cacheBytes = 0;
+  /// By name of the operation: "all_gather". Those that occur.
+  std::map<std::string, Collective> collectives;
+
+  double bytes() const {
+    return weightBytes + activationReadBytes + activationWrittenBytes + cacheBytes;
+  }
+};
+
 struct Report {
   struct PassEntry {
     std::string pass; ///< its flag: "exec-plan-memory"
@@ -39,6 +67,8 @@ struct Report {
   std::string attention;
   int64_t ranks = 1;
   FusionCount fusion;
+  /// Of each function: decoding one token, and the largest batch, halfway into the context.
+  std::vector<StepWork> work;
   // Known after the phase pack; all in bytes.
   uint64_t checkpointBytes = 0;
   uint64_t sharedWeightBytes = 0;
