@@ -9,12 +9,12 @@ using namespace mlir;
 namespace epigraph {
 
 bool isWeightLeaf(Operation *op) {
-  return isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp>(op);
+  return isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp, ep::ReplicaTableOp>(op);
 }
 
 bool isWeightOp(Operation *op) {
   return isWeightLeaf(op) || isa<epi::CastOp, epi::ConcatOp, epi::SplitOp, epi::ReshapeOp,
-                                 epi::TransposeOp, ep::LocalExpertsOp>(op);
+                                 epi::TransposeOp, ep::LocalExpertsOp, ep::LocalShardOp>(op);
 }
 
 bool isWeightExpression(Value value) {

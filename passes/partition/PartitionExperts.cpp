@@ -6,6 +6,7 @@
 #include "dialects/epi/Verify.h"
 #include "passes/PassRemarks.h"
 #include "passes/partition/Passes.h"
+#include "passes/partition/PendingExperts.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -20,8 +21,6 @@ using namespace mlir;
 using namespace epigraph;
 
 namespace {
-
-constexpr llvm::StringLiteral kMeshName = "world";
 
 int64_t getExperts(epi::ExpertsOp op) {
   return cast<RankedTensorType>(op.getGate().getType()).getDimSize(0);
@@ -123,8 +122,7 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
     if (failed(check(layers)))
       return signalPassFailure();
 
-    auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
-    ep::MeshOp::create(builder, getOperation().getLoc(), kMeshName, ranks, /*tensor=*/1, attention);
+    completeMesh();
     int64_t localExperts = 0;
     for (epi::ExpertsOp layer : layers) {
       localExperts += getExperts(layer) / ranks;
@@ -138,12 +136,29 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
     if (ranks < 1)
       return emitError(getOperation().getLoc(), "there must be at least one rank, got ranks = ")
              << ranks.getValue();
-    for (auto mesh : getOperation().getOps<ep::MeshOp>())
-      return mesh.emitOpError("is here already: the experts are partitioned once");
+    for (auto mesh : getOperation().getOps<ep::MeshOp>()) {
+      if (!mesh->hasAttr(kPendingExpertsAttrName))
+        return mesh.emitOpError("is here already: the experts are partitioned once");
+      if (static_cast<int64_t>(mesh.getExpert()) != ranks || mesh.getAttention() != attention)
+        return mesh.emitOpError("has ")
+               << mesh.getExpert()
+               << " groups with attention=" << ep::stringifyAttentionMode(mesh.getAttention())
+               << ", as --ep-partition-tensor was told; give --ep-partition-experts the same";
+    }
     for (epi::ExpertsOp layer : layers)
       if (getExperts(layer) % ranks)
         return refuse(layer);
     return success();
+  }
+
+  /// The mesh that --ep-partition-tensor made, or one of single ranks.
+  void completeMesh() {
+    for (auto mesh : getOperation().getOps<ep::MeshOp>()) {
+      mesh->removeAttr(kPendingExpertsAttrName);
+      return;
+    }
+    auto builder = OpBuilder::atBlockBegin(getOperation().getBody());
+    ep::MeshOp::create(builder, getOperation().getLoc(), kMeshName, ranks, /*tensor=*/1, attention);
   }
 
   LogicalResult refuse(epi::ExpertsOp layer) {

@@ -4,6 +4,7 @@
 
 #include "dialects/ep/Ep.h"
 #include "mlir/Pass/Pass.h"
+#include "passes/partition/TensorMode.h"
 
 namespace epigraph {
 

@@ -77,7 +77,9 @@ private:
     IRMapping mapping;
     cloneExpression(root.getDefiningOp(), body, mapping);
     exec::YieldOp::create(body, root.getLoc(), mapping.lookup(root));
-    weight.setRankLocal(!weight.getBody().getOps<ep::LocalExpertsOp>().empty());
+    weight.setRankLocal(llvm::any_of(weight.getBody().getOps(), [](Operation &op) {
+      return isa<ep::LocalExpertsOp, ep::LocalShardOp>(op);
+    }));
     return weight;
   }
 
