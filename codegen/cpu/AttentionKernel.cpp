@@ -2,12 +2,14 @@
 // attention.
 //
 // A tile is one token and a group of heads that read the same keys: each key is loaded once for the
-// group. Pages are visited in order with a running maximum and sum (online softmax; Milakov and
-// Gimelshein, 2018), so memory does not grow with the context, and a token's result depends on its
-// own sequence alone. A window begins the visit at the page of its first position, so the work is
-// that of the window. A sink is where the maximum and the sum begin. Absorbed latent attention is
-// the case of one key head, whose key is the whole entry and whose value is the entry's first part.
+// group. Pages are visited in order with a running maximum and sum, so memory does not grow with
+// the context, and a token's result depends on its own sequence alone. A window begins the visit at
+// the page of its first position, so the work is that of the window. A sink is where the maximum
+// and the sum begin. Absorbed latent attention is the case of one key head, whose key is the whole
+// entry and whose value is the entry's first part.
+#include "codegen/cpu/AttentionOperands.h"
 #include "codegen/cpu/KernelBuilders.h"
+#include "codegen/cpu/PageSoftmax.h"
 #include "codegen/cpu/PagedCache.h"
 
 #include <limits>
@@ -94,7 +96,9 @@ public:
           scorePage(e.element(entries, keyHead, shape.keyStride * bytes), cache.entryBytes, tokens);
           Values rescale;
           for (int64_t head = 0; head < size; ++head)
-            rescale.push_back(weighPage(head, tokens, carried[head], carried[size + head]));
+            rescale.push_back(weighPage(
+                e, weightsOf(head), [&](Value indices) { return isVisible(tokens, indices); },
+                carried[head], carried[size + head]));
           Value values = e.advance(e.element(entries, keyHead, shape.valueStride * bytes),
                                    shape.valueOffset * bytes);
           addValues(values, cache.entryBytes, tokens, rescale);
@@ -150,34 +154,6 @@ private:
         e.storeFloat(e.multiplyFloats(e.sumOf(dots[head]), e.number(shape.scale, 0)),
                      e.element(weightsOf(head), token, kFloatBytes), f32());
     });
-  }
-
-  /// Turns the page's scores of `head` into weights relative to the new maximum. Updates the
-  /// running maximum and sum, and returns the factor that what was summed before must be multiplied
-  /// by.
-  Value weighPage(int64_t head, const Tokens &tokens, Value &maximum, Value &sum) {
-    const int64_t width = e.width();
-    Value none = e.number(-std::numeric_limits<double>::infinity(), width);
-    Values scores, isToken;
-    Value best = none;
-    for (int64_t first = 0; first < kPageTokens; first += width) {
-      Value loaded = e.loadFloats(e.advance(weightsOf(head), first * kFloatBytes), f32(), width);
-      isToken.push_back(isVisible(tokens, e.iota(first, width)));
-      scores.push_back(e.select(isToken.back(), loaded, none));
-      best = e.maximumFloats(best, scores.back());
-    }
-    Value newMaximum = e.maximumFloats(maximum, e.maximumOf(best));
-    Value rescale = e.exponential(e.subtractFloats(maximum, newMaximum));
-    Value zero = e.number(0.0, width), total = zero;
-    for (int64_t i = 0; i * width < kPageTokens; ++i) {
-      Value relative = e.subtractFloats(scores[i], e.broadcast(newMaximum, width));
-      Value weight = e.select(isToken[i], e.exponential(relative), zero);
-      e.storeFloats(weight, e.advance(weightsOf(head), i * width * kFloatBytes), f32());
-      total = e.addFloats(total, weight);
-    }
-    sum = e.fma(sum, rescale, e.sumOf(total));
-    maximum = newMaximum;
-    return rescale;
   }
 
   /// Which of the tokens `indices` are in `tokens`.
@@ -278,23 +254,6 @@ Tiling emitAttention(KernelFrame &frame, const Shape &shape, ArrayRef<QueryPart>
   return tiling;
 }
 
-/// The view of a query whose heads are contiguous inside, or a diagnostic.
-FailureOr<TensorView> queryView(KernelFrame &frame, Operation *op, Value operand, StringRef name) {
-  FailureOr<TensorView> view = frame.view(op, operand, name);
-  if (succeeded(view) && view->strides.back() != 1 && view->shape.back() != 1)
-    return op->emitError("CPU kernel @")
-           << frame.kernel.getSymName() << " needs a '" << name
-           << "' whose last dimension is contiguous; copy it by a kernel of its own";
-  return view;
-}
-
-FailureOr<BlockArgument> cacheArgument(KernelFrame &frame, Operation *op, Value cache) {
-  if (auto argument = dyn_cast<BlockArgument>(cache))
-    return argument;
-  return op->emitError("the cache of CPU kernel @")
-         << frame.kernel.getSymName() << " must be an argument; outline epi.kv_append apart";
-}
-
 Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
 
 std::optional<int64_t> windowOf(epi::AttentionOp op) {
@@ -337,10 +296,7 @@ BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op) {
 
 BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op) {
   if (op.getUp())
-    return op.emitError("CPU kernel @")
-           << frame.kernel.getSymName()
-           << " is mla_attention in its expanded form (with 'up'), which "
-           << "would expand the whole cache for each token; run --epi-absorb-mla";
+    return buildExpandedAttention(frame, op);
   FailureOr<TensorView> q = queryView(frame, op, op.getQ(), "q");
   FailureOr<TensorView> rope = queryView(frame, op, op.getQRope(), "q_rope");
   FailureOr<BlockArgument> cache = cacheArgument(frame, op, op.getCache());

@@ -25,8 +25,9 @@ BuiltTiling buildEmbedding(KernelFrame &frame, epi::EmbeddingOp op);
 BuiltTiling buildOutputRows(KernelFrame &frame, epi::OutputRowsOp op);
 BuiltTiling buildKvAppend(KernelFrame &frame, epi::KvAppendOp op);
 BuiltTiling buildAttention(KernelFrame &frame, epi::AttentionOp op);
-/// The absorbed form only.
 BuiltTiling buildMlaAttention(KernelFrame &frame, epi::MlaAttentionOp op);
+/// buildMlaAttention of an `op` with `up`.
+BuiltTiling buildExpandedAttention(KernelFrame &frame, epi::MlaAttentionOp op);
 BuiltTiling buildRoute(KernelFrame &frame, epi::RouteOp op);
 BuiltTiling buildPermute(KernelFrame &frame, epi::PermuteOp op);
 BuiltTiling buildUnpermute(KernelFrame &frame, epi::UnpermuteOp op);

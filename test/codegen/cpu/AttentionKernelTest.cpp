@@ -17,7 +17,7 @@ const reference::Workers kWorkers;
 /// the last one down, so that no sequence's are in order.
 StepBatch makeBatch(const std::vector<std::pair<int32_t, int32_t>> &sequences, int32_t &pages) {
   StepBatch batch;
-  batch.pageTableStride = 4;
+  batch.pageTableStride = 9;
   pages = 0;
   for (auto [before, now] : sequences)
     pages += (before + now + kPageTokens - 1) / kPageTokens;
@@ -208,6 +208,65 @@ TEST_P(AttentionKernelTest, GivesATokenTheSameBitsInEveryBatch) {
     Buffer o1 = poison({6, latent});
     kernel.run({q1.data(), r1.data(), cache.device.data(), o1.data()}, stepOf(alone), 1);
     ASSERT_EQ(o1.read({1, 6, latent}).floatVector(), rowsOf(together, row, row + 1).floatVector());
+  }
+}
+
+/// nope 20, rope 10, value 13, latent 33; q and q_rope are parts of one value.
+constexpr char kExpanded[] = R"(
+  exec.kernel @mla_attention_0(%q: tensor<?x6x30x$T>, %cache: !epi.mla_cache<latent = 33, rope = 10, $T>,
+                               %up: tensor<198x33x$T>, %step: !epi.step) -> tensor<?x6x13x$T> {
+    %0, %1 = epi.split %q dim 2 : tensor<?x6x30x$T> to tensor<?x6x20x$T>, tensor<?x6x10x$T>
+    %o = epi.mla_attention %0, %1, %cache, %step up %up {scale = 0.3 : f64}
+        : (tensor<?x6x20x$T>, tensor<?x6x10x$T>, !epi.mla_cache<latent = 33, rope = 10, $T>)
+          up tensor<198x33x$T> -> tensor<?x6x13x$T>
+    exec.yield %o : tensor<?x6x13x$T>
+  })";
+
+/// Elements [first, last) of the 30 of each head.
+Tensor partOf(const Tensor &q, int64_t first, int64_t last) {
+  Tensor part = Tensor::floats({q.dim(0), 6, last - first});
+  for (int64_t i = 0; i < q.dim(0) * 6; ++i)
+    std::copy_n(q.data() + i * 30 + first, last - first, part.data() + i * (last - first));
+  return part;
+}
+
+/// A batch in which one sequence has more rows than a block of the kernel, on top of `kRagged`.
+const std::vector<std::pair<int32_t, int32_t>> kLongChunk = {{3, 1}, {40, 530}, {5, 2}};
+
+TEST_P(AttentionKernelTest, ExpandsLatentVectors) {
+  Kernel kernel = compile(kExpanded);
+  for (const auto &sequences : {kRagged, kLongChunk}) {
+    int32_t pages = 0;
+    const StepBatch batch = makeBatch(sequences, pages);
+    const int64_t rows = static_cast<int64_t>(batch.positions.size()), latent = 33, rope = 10;
+    CachePair cache(batch, pages, latent + rope, type);
+    const Tensor q = random({rows, 6, 30}, 1), up = random({198, latent}, 2);
+    Buffer qBuffer = buffer(q), upBuffer = buffer(up), o = poison({rows, 6, 13});
+    kernel.run({qBuffer.data(), cache.device.data(), upBuffer.data(), o.data()}, stepOf(batch),
+               rows);
+    auto expected = reference::mlaAttention(partOf(q, 0, 20), partOf(q, 20, 30), cache.reference,
+                                            {latent, rope}, &up, batch, 0.3, kWorkers);
+    ASSERT_TRUE(expected.ok()) << expected.status();
+    expectClose(o.read({rows, 6, 13}), *expected, type);
+  }
+}
+
+TEST_P(AttentionKernelTest, ExpandsForATokenTheSameBitsInEveryBatch) {
+  int32_t pages = 0;
+  const StepBatch batch = makeBatch(kRagged, pages);
+  const int64_t rows = static_cast<int64_t>(batch.positions.size()), latent = 33, rope = 10;
+  Kernel kernel = compile(kExpanded);
+  CachePair cache(batch, pages, latent + rope, type);
+  const Tensor q = random({rows, 6, 30}, 1);
+  Buffer qBuffer = buffer(q), upBuffer = buffer(random({198, latent}, 2));
+  Buffer o = poison({rows, 6, 13});
+  kernel.run({qBuffer.data(), cache.device.data(), upBuffer.data(), o.data()}, stepOf(batch), rows);
+  const Tensor together = o.read({rows, 6, 13});
+  for (int64_t row = 0; row < rows; ++row) {
+    const StepBatch alone = single(batch, row);
+    Buffer q1 = buffer(rowsOf(q, row, row + 1)), o1 = poison({6, 13});
+    kernel.run({q1.data(), cache.device.data(), upBuffer.data(), o1.data()}, stepOf(alone), 1);
+    ASSERT_EQ(o1.read({1, 6, 13}).floatVector(), rowsOf(together, row, row + 1).floatVector());
   }
 }
 

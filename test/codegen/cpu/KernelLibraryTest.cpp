@@ -102,17 +102,17 @@ TEST(SharedObjectTest, RefusesWhatIsNoObject) {
   EXPECT_THAT(llvm::toString(linked.takeError()), ::testing::Not(""));
 }
 
-TEST(KernelDiagnosticsTest, RefusesExpandedLatentAttention) {
+TEST(KernelDiagnosticsTest, RefusesPackedUpProjections) {
   EXPECT_THAT(diagnose(R"(
     exec.kernel @mla_0(%q: tensor<?x2x8xf32>, %r: tensor<?x2x4xf32>, %c: !epi.mla_cache<latent = 8, rope = 4, f32>,
-                       %s: !epi.step, %up: tensor<32x8xf32>) -> tensor<?x2x8xf32> {
+                       %s: !epi.step, %up: tensor<32x8xf32, #exec.panel<columns = 32, depth = 1>>) -> tensor<?x2x8xf32> {
       %o = epi.mla_attention %q, %r, %c, %s up %up {scale = 1.0 : f64}
-          : (tensor<?x2x8xf32>, tensor<?x2x4xf32>, !epi.mla_cache<latent = 8, rope = 4, f32>) up tensor<32x8xf32>
+          : (tensor<?x2x8xf32>, tensor<?x2x4xf32>, !epi.mla_cache<latent = 8, rope = 4, f32>) up tensor<32x8xf32, #exec.panel<columns = 32, depth = 1>>
             -> tensor<?x2x8xf32>
       exec.yield %o : tensor<?x2x8xf32>
     })",
                        targetOf("cpu:x86-64-v3")),
-              HasSubstr("--epi-absorb-mla"));
+              HasSubstr("store it unpacked"));
 }
 
 TEST(KernelDiagnosticsTest, RefusesUnpackedWeights) {
