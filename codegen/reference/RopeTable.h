@@ -32,7 +32,7 @@ struct RopeTableOptions {
   double theta;
   double magnitude; ///< multiplies every cosine and sine
   std::optional<Yarn> yarn;
-  std::optional<Llama3Rope> llama3; ///< not beside yarn
+  std::optional<Llama3Rope> llama3 = std::nullopt; ///< not beside yarn
 };
 
 /// [dims / 2] angle of one position, pair by pair, in the float32 arithmetic of transformers.

@@ -70,7 +70,8 @@ std::string routeIr(const RouteCase &c) {
   return "exec.kernel @route_0(%l: tensor<?x" + e + "xf32>" +
          (c.bias ? ", %b: tensor<" + e + "xf32>" : "") + ") -> (tensor<?x" + k +
          "xi32>, tensor<?x" + k + "xf32>) {\n  %ids, %w = epi.route %l " +
-         (c.bias ? "bias %b " : "") + "{score = #epi.score<" + nameOf(o.score) + ">, top_k = " + k + " : i64, groups = " + std::to_string(o.groups) +
+         (c.bias ? "bias %b " : "") + "{score = #epi.score<" + nameOf(o.score) + ">, top_k = " + k +
+         " : i64, groups = " + std::to_string(o.groups) +
          " : i64, top_groups = " + std::to_string(o.topGroups) +
          " : i64, group_score = #epi.group_score<" + (o.groupScoreTop2 ? "top2_sum" : "max") +
          ">, " + (o.normalize ? "normalize, " : "") + "scale = " + std::to_string(o.scale) +

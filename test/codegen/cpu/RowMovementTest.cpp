@@ -46,6 +46,31 @@ TEST_P(RowMovementTest, PicksTheOutputRows) {
               rowsOf(x, batch.outputRows[row], batch.outputRows[row] + 1).floatVector());
 }
 
+/// No row, one (the second half is empty), more than a tile, an odd number.
+TEST_P(RowMovementTest, HalvesBatchesAndJoinsThem) {
+  Kernel halve = compile(R"(
+    exec.kernel @halve_rows_0(%x: tensor<?x21x$T>) -> (tensor<?x21x$T>, tensor<?x21x$T>) {
+      %a, %b = epi.halve_rows %x : tensor<?x21x$T>
+      exec.yield %a, %b : tensor<?x21x$T>, tensor<?x21x$T>
+    })");
+  Kernel join = compile(R"(
+    exec.kernel @join_rows_0(%a: tensor<?x21x$T>, %b: tensor<?x21x$T>) -> tensor<?x21x$T> {
+      %x = epi.join_rows %a, %b : tensor<?x21x$T>
+      exec.yield %x : tensor<?x21x$T>
+    })");
+  for (int64_t rows : {0, 1, 2, 16, 19}) {
+    const int64_t second = rows / 2, first = rows - second;
+    const Tensor x = random({rows, 21}, 1);
+    Buffer xBuffer = buffer(x), a = poison({first, 21}), b = poison({second, 21});
+    halve.run({xBuffer.data(), a.data(), b.data()}, KernelStep{}, rows);
+    EXPECT_EQ(a.read({first, 21}).floatVector(), rowsOf(x, 0, first).floatVector());
+    EXPECT_EQ(b.read({second, 21}).floatVector(), rowsOf(x, first, rows).floatVector());
+    Buffer y = poison({rows, 21});
+    join.run({a.data(), b.data(), y.data()}, KernelStep{}, rows);
+    EXPECT_EQ(y.read({rows, 21}).floatVector(), x.floatVector());
+  }
+}
+
 TEST_P(RowMovementTest, RotatesHeadsInPlaceOfWiderOnes) {
   // The rope part of queries, as latent attention has it: the last 16 of 22 elements of each head.
   // And 12 dimensions: 6 pairs are no multiple of a vector.
@@ -93,6 +118,41 @@ TEST_P(RowMovementTest, RotatesRowsWithoutHeads) {
   Buffer xBuffer = buffer(x), tableBuffer(ElementType::F32, table), y = poison({rows, dims});
   kernel.run({xBuffer.data(), tableBuffer.data(), y.data()}, stepOf(batch), rows);
   expectClose(y.read({rows, dims}), *reference::rope(x, table, batch.positions, true), type);
+}
+
+TEST_P(RowMovementTest, LeavesWhatTheTableDoesNotReach) {
+  // Half of each head turns (GLM-4), and no multiple of a vector; heads in wider rows.
+  for (const char *interleaved : {"", "{interleaved}"})
+    for (int64_t dims : {16, 6}) {
+      const int64_t rows = 3, heads = 2, columns = 31;
+      std::string ir = R"(
+        exec.kernel @rope_0(%x: tensor<?x2x40x$T>, %table: tensor<4x$Kxf32>, %step: !epi.step)
+            -> tensor<?x2x31x$T> {
+          %0, %1 = epi.split %x dim 2 : tensor<?x2x40x$T> to tensor<?x2x9x$T>, tensor<?x2x31x$T>
+          %y = epi.rope %1, %table, %step $I : tensor<?x2x31x$T>, tensor<4x$Kxf32>
+          exec.yield %y : tensor<?x2x31x$T>
+        })";
+      for (auto [from, to] :
+           {std::pair<std::string, std::string>{"$K", std::to_string(dims)}, {"$I", interleaved}})
+        for (size_t at; (at = ir.find(from)) != std::string::npos;)
+          ir.replace(at, 2, to);
+      Kernel kernel = compile(ir);
+      const Tensor x = random({rows, heads, 40}, 1);
+      const Tensor table = randomTensor({4, dims}, ElementType::F32, 2);
+      StepBatch batch;
+      batch.positions = {3, 0, 2};
+      Tensor part = Tensor::floats({rows, heads, columns});
+      for (int64_t i = 0; i < rows * heads; ++i)
+        std::copy_n(x.data() + i * 40 + 9, columns, part.data() + i * columns);
+      Buffer xBuffer = buffer(x), tableBuffer(ElementType::F32, table);
+      Buffer y = poison({rows, heads, columns});
+      kernel.run({xBuffer.data(), tableBuffer.data(), y.data()}, stepOf(batch), rows);
+      const Tensor actual = y.read({rows, heads, columns});
+      expectClose(actual, *reference::rope(part, table, batch.positions, *interleaved != 0), type);
+      for (int64_t i = 0; i < rows * heads; ++i)
+        for (int64_t k = dims; k < columns; ++k)
+          ASSERT_EQ(actual.data()[i * columns + k], part.data()[i * columns + k]);
+    }
 }
 
 TEST_P(RowMovementTest, AppendsEntriesToTheirPages) {

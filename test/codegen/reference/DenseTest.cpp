@@ -67,7 +67,8 @@ TEST(Rope, RotatesNeighboursOrHalves) {
 }
 
 TEST(RopeTable, IsGeometricWithoutYarn) {
-  Tensor table = ropeTable({.positions = 3, .dims = 4, .theta = 1e4, .magnitude = 2, .yarn = {}, .llama3 = {}});
+  Tensor table = ropeTable(
+      {.positions = 3, .dims = 4, .theta = 1e4, .magnitude = 2, .yarn = {}, .llama3 = {}});
   std::vector<double> expected;
   for (double position : {0.0, 1.0, 2.0})
     for (double turn : {0.0, 1.0}) // cosines, then sines
@@ -110,6 +111,52 @@ TEST(Elementwise, AddsMultipliesAndSquashes) {
   expectFloats(*mul(a, b), {1, 2}, {3, -10});
   expectFloats(silu(a), {1, 2}, {1 / (1 + std::exp(-1.0)), -2 / (1 + std::exp(2.0))});
   EXPECT_FALSE(add(a, Tensor::floats({2, 2})).ok());
+}
+
+TEST(RmsNorm, NormalisesEachHeadByItself) {
+  Tensor x = floats({1, 2, 2}, {3.f, 4.f, 0.f, 6.f}), w = floats({2}, {1.f, 2.f});
+  double first = 1 / std::sqrt(12.5 + 0.5), second = 1 / std::sqrt(18 + 0.5);
+  expectFloats(rmsNorm(x, w, 0.5), {1, 2, 2}, {3 * first, 8 * first, 0, 12 * second});
+}
+
+TEST(Rope, LeavesWhatTheTableDoesNotReach) {
+  // A quarter turn of the first pair of each head, and none of the second.
+  Tensor table = floats({1, 4}, {0.f, 1.f, 1.f, 0.f});
+  Tensor x = floats({1, 2, 5}, {1.f, 2.f, 3.f, 4.f, 5.f, 6.f, 7.f, 8.f, 9.f, 10.f});
+  expectFloats(*rope(x, table, {0}, /*interleaved=*/true), {1, 2, 5},
+               {-2, 1, 3, 4, 5, -7, 6, 8, 9, 10});
+  expectFloats(*rope(x, table, {0}, /*interleaved=*/false), {1, 2, 5},
+               {-3, 2, 1, 4, 5, -8, 7, 6, 9, 10});
+}
+
+TEST(Elementwise, VectorsMeetRowsAndValuesMeetColumns) {
+  Tensor x = floats({2, 3}, {1.f, 2.f, 3.f, 4.f, 5.f, 6.f});
+  expectFloats(*add(x, floats({3}, {10.f, 20.f, 30.f})), {2, 3}, {11, 22, 33, 14, 25, 36});
+  expectFloats(*mul(x, floats({2, 1}, {10.f, 100.f})), {2, 3}, {10, 20, 30, 400, 500, 600});
+  Tensor heads = floats({1, 2, 2}, {1.f, 2.f, 3.f, 4.f});
+  expectFloats(*add(heads, floats({2}, {10.f, 20.f})), {1, 2, 2}, {11, 22, 13, 24});
+  EXPECT_THAT(add(x, floats({2}, {1.f, 2.f})).status().ToString(), HasSubstr("has 2 elements"));
+  EXPECT_THAT(mul(x, Tensor::floats({3, 1})).status().ToString(), HasSubstr("has 3 rows"));
+}
+
+TEST(Sigmoid, IsHalfAtZero) {
+  expectFloats(sigmoid(floats({3}, {0.f, 2.f, -200.f})), {3}, {0.5, 1 / (1 + std::exp(-2.0)), 0});
+}
+
+TEST(Softmax, SumsToOneInEachRow) {
+  // The second row is far beyond what exp can hold.
+  Tensor x = floats({2, 3}, {0.f, 1.f, 3.f, 1000.f, 1001.f, -1000.f});
+  double first = 1 + std::exp(1.0) + std::exp(3.0), second = 1 + std::exp(1.0);
+  expectFloats(softmax(x), {2, 3},
+               {1 / first, std::exp(1.0) / first, std::exp(3.0) / first, 1 / second,
+                std::exp(1.0) / second, 0});
+}
+
+TEST(ClampedSwiglu, ClampsTheGateAboveAndTheRestOnBothSides) {
+  Tensor gate = floats({1, 3}, {9.f, 1.f, -9.f}), up = floats({1, 3}, {-9.f, 2.f, 9.f});
+  auto squashed = [](double g) { return g / (1 + std::exp(-1.702 * g)); };
+  expectFloats(*clampedSwiglu(gate, up, {.alpha = 1.702, .limit = 7}), {1, 3},
+               {-6 * squashed(7), 3 * squashed(1), 8 * squashed(-9)}, 1e-5);
 }
 
 TEST(RoundToBFloat16, RoundsTiesToEven) {

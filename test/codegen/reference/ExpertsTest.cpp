@@ -2,6 +2,8 @@
 #include "codegen/reference/Experts.h"
 #include "test/codegen/reference/Samples.h"
 
+#include <algorithm>
+
 namespace epigraph::reference {
 namespace {
 
@@ -47,6 +49,14 @@ TEST(Route, NegativeChoicesOfAKeptGroupComeBeforeDroppedGroups) {
   EXPECT_THAT(route(logits, &bias, options)->ids.intVector(), ElementsAre(0, 1));
 }
 
+TEST(Route, TakesScoresAsTheyAre) {
+  Tensor scores = floats({1, 4}, {0.1f, 0.5f, -0.25f, 0.3f}),
+         bias = floats({4}, {0.f, 0.f, 1.f, 0.f});
+  Routing found = *route(scores, &bias, {.score = Score::Identity, .topK = 2, .scale = 2});
+  EXPECT_THAT(found.ids.intVector(), ElementsAre(2, 1));
+  expectFloats(found.weights, {1, 2}, {-0.5, 1});
+}
+
 TEST(Route, RefusesWhatIsNoNumber) {
   Tensor logits = floats({2, 2}, {0.f, 1.f, 0.f, NAN});
   EXPECT_THAT(route(logits, nullptr, {}).status().ToString(), HasSubstr("row 1"));
@@ -85,15 +95,27 @@ TEST(GroupedLinear, MultipliesEachGroupByItsExpert) {
   EXPECT_THAT(counted, ElementsAre(10.f, 2000.f, 3000.f));
   EXPECT_TRUE(std::isnan(found.data()[3])); // no group: who reads it is found out
   Tensor tooMany = ints({3}, {3, 0, 2});
-  EXPECT_THAT(groupedLinear(x, tooMany, w, nullptr, {}).status().ToString(), HasSubstr("expert 2 counts 2"));
+  EXPECT_THAT(groupedLinear(x, tooMany, w, nullptr, {}).status().ToString(),
+              HasSubstr("expert 2 counts 2"));
 }
 
-TEST(Experts, MatchALoopOverTokens) {
+TEST(GroupedLinear, AddsTheBiasOfTheExpert) {
+  Tensor x = floats({3, 1}, {1.f, 2.f, 3.f}), w = floats({2, 2, 1}, {10.f, 20.f, 30.f, 40.f});
+  Tensor bias = floats({2, 2}, {0.1f, 0.2f, 0.3f, 0.4f});
+  expectFloats(*groupedLinear(x, ints({2}, {2, 1}), w, &bias, {}), {3, 2},
+               {10.1, 20.2, 20.1, 40.2, 90.3, 120.4}, 1e-5);
+}
+
+/// Against a loop in double over the tokens; with biases and a clamp where `gptOss` says so.
+void compareExperts(bool gptOss) {
   constexpr int64_t tokens = 7, hidden = 6, inner = 5, topK = 2;
   Tensor x = sample({tokens, hidden}, 1), weights = sample({tokens, topK}, 2);
   Tensor gate = sample({3, inner, hidden}, 3), up = sample({3, inner, hidden}, 4);
   Tensor down = sample({3, hidden, inner}, 5);
   Tensor ids = ints({tokens, topK}, {0, 2, 2, 0, 0, 2, 2, 0, 0, 2, 0, 2, 2, 0});
+  Tensor gateBias = sample({3, inner}, 6), upBias = sample({3, inner}, 7);
+  Tensor downBias = sample({3, hidden}, 8);
+  const double limit = 0.4, alpha = 1.702; // some values are to each side of the limit
   std::vector<double> expected(tokens * hidden, 0.0);
   auto times = [](const Tensor &w, int64_t expert, int64_t n, auto input, int64_t depth) {
     double sum = 0;
@@ -106,14 +128,33 @@ TEST(Experts, MatchALoopOverTokens) {
     std::vector<double> middle;
     for (int64_t n = 0; n < inner; ++n) {
       double gated = times(gate, expert, n, x.row(t), hidden);
-      middle.push_back(gated * sigmoid(gated) * times(up, expert, n, x.row(t), hidden));
+      double upward = times(up, expert, n, x.row(t), hidden);
+      if (!gptOss) {
+        middle.push_back(gated * sigmoid(gated) * upward);
+        continue;
+      }
+      gated = std::min(gated + gateBias.row(expert)[n], limit);
+      upward = std::clamp(upward + upBias.row(expert)[n], -limit, limit);
+      middle.push_back((upward + 1) * gated * sigmoid(alpha * gated));
     }
     for (int64_t n = 0; n < hidden; ++n)
       expected[static_cast<size_t>(t * hidden + n)] +=
-          weights.data()[i] * times(down, expert, n, middle.data(), inner);
+          weights.data()[i] *
+          (times(down, expert, n, middle.data(), inner) + (gptOss ? downBias.row(expert)[n] : 0));
   }
-  expectFloats(*experts(x, ids, weights, {gate, up, down}, {}), {tokens, hidden}, expected, 1e-5);
+  ExpertWeights network{gate, up, down};
+  if (gptOss) {
+    network.gateBias = &gateBias;
+    network.upBias = &upBias;
+    network.downBias = &downBias;
+    network.clamp = SwigluClamp{alpha, limit};
+  }
+  expectFloats(*experts(x, ids, weights, network, {}), {tokens, hidden}, expected, 1e-5);
 }
+
+TEST(Experts, MatchALoopOverTokens) { compareExperts(/*gptOss=*/false); }
+
+TEST(Experts, HaveBiasesAndAClampedGate) { compareExperts(/*gptOss=*/true); }
 
 } // namespace
 } // namespace epigraph::reference
