@@ -33,6 +33,12 @@ llvm::Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
+/// Of a description that cannot be read.
+llvm::Error makeFileError(const absl::Status &status) {
+  return llvm::createStringError(std::errc::invalid_argument,
+                                 "target description " + std::string(status.message()));
+}
+
 /// Adds the features of `tier` to `target` if all of them are `present`.
 bool addTier(llvm::ArrayRef<llvm::StringLiteral> tier, const llvm::StringSet<> &present,
              CpuTarget &target) {
@@ -50,9 +56,11 @@ llvm::Error setTiers(const llvm::StringSet<> &present, uint32_t vectorBits, CpuT
     for (llvm::StringRef name : kAvx2Tier)
       if (!present.contains(name))
         missing += (missing.empty() ? "" : ", ") + name.str();
-    return makeError("target '" + target.name + "' lacks " + missing +
-                     "; kernels need the features of x86-64-v3 (AVX2 and FMA); compile for a CPU "
-                     "of 2013 (Intel), 2015 (AMD) or later, for example cpu:x86-64-v3");
+    return llvm::createStringError(
+        std::errc::not_supported,
+        "target '" + target.name + "' lacks " + missing +
+            "; kernels need the features of x86-64-v3 (AVX2 and FMA); compile for a CPU "
+            "of 2013 (Intel), 2015 (AMD) or later, for example cpu:x86-64-v3");
   }
   if (vectorBits != 256 && addTier(kAvx512Tier, present, target)) {
     target.vectorWidth = 16;
@@ -181,10 +189,10 @@ constexpr uint64_t kMaxDescriptionBytes = 1 << 20;
 llvm::Expected<Target> describedTarget(llvm::StringRef path) {
   auto text = readFile(path.str(), kMaxDescriptionBytes);
   if (!text.ok())
-    return makeError("target description " + llvm::Twine(std::string(text.status().message())));
+    return makeFileError(text.status());
   auto machine = parseMachine(*text, path.str());
   if (!machine.ok())
-    return makeError("target description " + llvm::Twine(std::string(machine.status().message())));
+    return makeFileError(machine.status());
   return makeTarget(*machine);
 }
 

@@ -98,6 +98,10 @@ constexpr ErrorInfo kCatalog[] = {
      "… kernels need the features of x86-64-v3 (AVX2 and FMA) …",
      "a target, or machine, that is too old", "another target",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu:x86-64-v3"},
+    {ErrorCode::BadTargetFile, BadInput, "target description …",
+     "the file that --target names cannot be read, has an unknown key, or a number out of its range",
+     "the message names the key and what is expected; docs/targets.md has all keys",
+     "epigraph doctor --json > this.json"},
 
     {ErrorCode::UnreadableIr, BadInput, "cannot read …",
      "the file is no IR of this version, or IR that breaks a constraint of an operation",

@@ -43,6 +43,7 @@ enum class ErrorCode : uint16_t {
   UnevenExperts = 302,
   UnknownTarget = 303,
   TargetTooOld = 304,
+  BadTargetFile = 305,
   // IR and passes.
   UnreadableIr = 401,
   NotAModel = 402,
