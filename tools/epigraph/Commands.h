@@ -4,6 +4,8 @@
 #define EPIGRAPH_TOOLS_EPIGRAPH_COMMANDS_H
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -24,12 +26,19 @@ Command addEvalCommand(CLI::App &app);
 Command addInspectCommand(CLI::App &app);
 Command addDoctorCommand(CLI::App &app);
 
-/// Declares `compile` for the help text; `runCompiler` does the work.
-void addCompileCommand(CLI::App &app);
+/// Declares `compile` and `bisect` for the help text; `runCompilerCommand` does the work.
+void addCompilerCommands(CLI::App &app);
 
-/// Replaces this process by `epigraph-compile`, found beside this program or else in PATH, with all
-/// arguments after "compile". Returns only on failure: NotFound.
-absl::Status runCompiler(int argc, char **argv);
+/// Whether `name` is one of these.
+bool isCompilerCommand(const char *name);
+
+/// Replaces this process by `epigraph-COMMAND`, argv[1] being the command: the program beside this
+/// one or else in PATH, with all arguments after the command. Returns only on failure: NotFound.
+absl::Status runCompilerCommand(int argc, char **argv);
+
+/// Replaces this process by `program`, found beside this one or else in PATH. Returns only on
+/// failure: NotFound.
+absl::Status runProgram(const std::string &program, std::vector<std::string> arguments);
 
 } // namespace epigraph::tool
 

@@ -19,13 +19,16 @@ namespace {
 constexpr char kFooter[] = R"(Examples:
   epigraph inspect tiny.epi
   epigraph inspect tiny.epi --plan      every weight, cache, buffer and step
-  epigraph inspect tiny.epi --json      the manifest)";
+  epigraph inspect tiny.epi --json      the manifest
+  epigraph inspect tiny.epi --graph tiny.html   the graph as a page (artifacts made with --keep-ir)
+  epigraph inspect 07-plan-memory.mlir --graph plan.html)";
 
 struct InspectFlags {
   std::string artifact;
   bool json = false;
   bool plan = false;
   bool verify = false;
+  std::string graph;
 };
 
 void printModel(const Manifest &manifest) {
@@ -67,6 +70,8 @@ void printFiles(const Manifest &manifest) {
 }
 
 absl::Status inspect(const InspectFlags &flags) {
+  if (!flags.graph.empty())
+    return runProgram("epigraph-graph", {flags.artifact, "-o", flags.graph});
   EPIGRAPH_ASSIGN_OR_RETURN(
       const Artifact artifact,
       Artifact::open(flags.artifact, flags.verify ? VerifyMode::Full : VerifyMode::Quick));
@@ -94,6 +99,8 @@ Command addInspectCommand(CLI::App &app) {
   command->add_flag("--json", flags->json, "Print the manifest as JSON");
   command->add_flag("--plan", flags->plan, "Also print the plan: weights, buffers, every step");
   command->add_flag("--verify", flags->verify, "Check the digests of all files, the weights too");
+  command->add_option("--graph", flags->graph,
+                      "Write the graph as an HTML page instead; also of IR (NAME.mlir)");
   command->footer(kFooter);
   return {command, [flags] { return inspect(*flags); }};
 }

@@ -3,7 +3,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -24,6 +23,7 @@ constexpr char kFooter[] = R"(Examples:
   epigraph eval tiny.epi --text eval.txt
   epigraph inspect tiny.epi
   epigraph doctor
+  epigraph bisect models/tiny-deepseek-v3
 
 Exit codes:
     0  done
@@ -35,7 +35,8 @@ Exit codes:
   130  interrupted
 
 Environment:
-  PATH  where `epigraph compile` looks for epigraph-compile when it is not beside this program
+  PATH  where `epigraph compile` and `bisect` look for epigraph-compile and epigraph-bisect when
+        they are not beside this program
 
 Results go to standard output; messages, and progress on a terminal, to standard error.)";
 
@@ -61,14 +62,14 @@ int finishParsing(const CLI::App &app, const CLI::ParseError &error) {
 } // namespace
 
 int main(int argc, char **argv) {
-  if (argc > 1 && std::strcmp(argv[1], "compile") == 0)
-    return finish(epigraph::tool::runCompiler(argc, argv));
+  if (argc > 1 && epigraph::tool::isCompilerCommand(argv[1]))
+    return finish(epigraph::tool::runCompilerCommand(argc, argv));
 
   CLI::App app(kDescription, "epigraph");
   app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
   app.footer(kFooter);
   app.require_subcommand(1);
-  epigraph::tool::addCompileCommand(app);
+  epigraph::tool::addCompilerCommands(app);
   const std::vector<epigraph::tool::Command> commands = {epigraph::tool::addRunCommand(app),
                                                          epigraph::tool::addEvalCommand(app),
                                                          epigraph::tool::addInspectCommand(app),
