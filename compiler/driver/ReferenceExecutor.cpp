@@ -69,6 +69,7 @@ absl::StatusOr<ModelInfo> infoOf(ModuleOp module, const ReferenceOptions &option
   for (ep::MeshOp mesh : module.getOps<ep::MeshOp>())
     info.dataParallelAttention = mesh.getAttention() == ep::AttentionMode::Data;
   info.hasMtp = module.lookupSymbol<func::FuncOp>("mtp") != nullptr;
+  info.hasDecode = module.lookupSymbol<func::FuncOp>("decode") != nullptr;
   setLimits(module, model.getMaxContext(), options.maxBatchTokens, info);
   return info;
 }

@@ -33,6 +33,7 @@ ModelInfo modelInfo(const Artifact &artifact) {
   info.maxSequences = static_cast<int32_t>(plan.limits()->sequences());
   info.maxContext = static_cast<int32_t>(plan.limits()->context());
   info.hasMtp = artifact.plan().function("mtp") != nullptr;
+  info.hasDecode = artifact.plan().function("decode") != nullptr;
   return info;
 }
 
@@ -170,7 +171,8 @@ absl::Status PlanExecutor::check(std::string_view function, absl::Span<const Ste
   if (state->threads->stuck())
     return absl::FailedPreconditionError(
         "a rank never came back from an earlier step; load the artifact again");
-  if (function != "main" && !(function == "mtp" && info.hasMtp))
+  if (function != "main" && !(function == "mtp" && info.hasMtp) &&
+      !(function == "decode" && info.hasDecode))
     return absl::InvalidArgumentError(
         absl::StrCat("the artifact has no function '", abslView(function), "'"));
   const RankState &rank = *state->ranks.front();

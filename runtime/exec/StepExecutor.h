@@ -41,6 +41,9 @@ struct ModelInfo {
   int32_t maxContext = 0;     ///< positions of one sequence
   int32_t pages = 0;          ///< pages of kPageTokens tokens in one rank's caches
   bool hasMtp = false;        ///< has the function "mtp"
+  /// Has the function "decode", which computes what "main" does, and faster for steps with tokens
+  /// that are generated.
+  bool hasDecode = false;
 };
 
 /// One rank's results; the spans are valid until the next step.
@@ -56,10 +59,10 @@ public:
 
   virtual const ModelInfo &info() const = 0;
 
-  /// Runs `function` ("main" or "mtp") on one batch (replicated attention: every rank runs it, rank
-  /// 0's result is returned) or on one batch for each lane (data-parallel attention; batches may be
-  /// empty). Errors: InvalidArgument for a batch that breaks the limits; DeadlineExceeded or
-  /// Aborted when a rank failed.
+  /// Runs `function` ("main", "decode" or "mtp") on one batch (replicated attention: every rank
+  /// runs it, rank 0's result is returned) or on one batch for each lane (data-parallel attention;
+  /// batches may be empty). Errors: InvalidArgument for a batch that breaks the limits;
+  /// DeadlineExceeded or Aborted when a rank failed.
   virtual absl::StatusOr<std::vector<StepResult>>
   step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) = 0;
 };

@@ -7,6 +7,22 @@
 #include "runtime/base/Status.h"
 
 namespace epigraph {
+namespace {
+
+/// Whether some sequence of `batch` has exactly one token. Such a token in a function made for
+/// prefill costs more than many in one made for decoding.
+bool decodes(const StepBatch &batch) {
+  const std::vector<int32_t> &sequence = batch.sequence;
+  for (size_t i = 0; i < sequence.size(); ++i) {
+    const bool continues = i > 0 && sequence[i - 1] == sequence[i];
+    const bool goesOn = i + 1 < sequence.size() && sequence[i + 1] == sequence[i];
+    if (!continues && !goesOn)
+      return true;
+  }
+  return false;
+}
+
+} // namespace
 
 StepDriver::StepDriver(StepExecutor &executor, Interrupted interrupted)
     : executor(executor), interrupted(std::move(interrupted)) {
@@ -22,6 +38,9 @@ absl::StatusOr<std::vector<StepResult>> StepDriver::step(std::string_view functi
     return absl::CancelledError(absl::StrCat("interrupted after ", steps, " steps"));
   for (size_t i = 0; i < allLanes.size(); ++i)
     batches[i] = allLanes[i].builder.finish();
+  if (function == "main" && info().hasDecode &&
+      std::any_of(batches.begin(), batches.end(), decodes))
+    function = "decode";
   EPIGRAPH_ASSIGN_OR_RETURN(std::vector<StepResult> results,
                             executor.step(function, batches, wantHidden));
   ++steps;

@@ -38,7 +38,9 @@ public:
   const ModelInfo &info() const { return executor.info(); }
   std::deque<Lane> &lanes() { return allLanes; }
 
-  /// Runs one step of what the lanes' builders hold. One result for each lane.
+  /// Runs one step of what the lanes' builders hold. One result for each lane. In place of "main"
+  /// runs "decode", where the model has it, if some sequence of some lane has exactly one token:
+  /// all lanes run one function, since their ranks meet in its exchanges.
   /// Errors: the executor's; Cancelled; Internal when the executor's results do not fit the
   /// batches.
   absl::StatusOr<std::vector<StepResult>> step(std::string_view function, bool wantHidden);

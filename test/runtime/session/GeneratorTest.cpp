@@ -96,6 +96,34 @@ TEST(Generator, LanesHaveSequencesOfTheirOwn) {
   EXPECT_EQ(used.size(), 4u);
 }
 
+TEST(Generator, StepsThatDecodeRunAFunctionOfTheirOwn) {
+  ModelInfo info = toyInfo();
+  info.hasDecode = true;
+  ToyModel alone(info);
+  expectResults(alone, {{promptOf(10, 1), 3, {}}});
+  // 8 and 2 tokens of the prompt, then one by one.
+  EXPECT_EQ(alone.functions, (std::vector<std::string>{"main", "main", "decode", "decode"}));
+
+  ToyModel mixed(info); // the second prompt is read while the first is answered
+  expectResults(mixed, {{promptOf(4, 1), 4, {}}, {promptOf(14, 2), 1, {}}});
+  EXPECT_EQ(mixed.functions, (std::vector<std::string>{"main", "decode", "decode", "decode"}));
+
+  info.hasDecode = false;
+  ToyModel plain(info);
+  expectResults(plain, {{promptOf(10, 1), 3, {}}});
+  EXPECT_EQ(plain.functions, std::vector<std::string>(4, "main"));
+}
+
+TEST(Generator, LanesRunOneFunction) {
+  ModelInfo info = toyInfo();
+  info.ranks = info.lanes = 3;
+  info.dataParallelAttention = true;
+  info.hasDecode = true;
+  ToyModel model(info); // the third lane has nothing to do
+  expectResults(model, {{promptOf(4, 1), 2, {}}, {promptOf(14, 2), 1, {}}});
+  EXPECT_EQ(model.functions, (std::vector<std::string>{"main", "decode"}));
+}
+
 TEST(Generator, FewPagesMakeRequestsWait) {
   ModelInfo info = toyInfo();
   info.pages = 4; // one full context, and nothing beside it

@@ -87,6 +87,7 @@ ToyModel::step(std::string_view function, absl::Span<const StepBatch> batches, b
     EPIGRAPH_RETURN_IF_ERROR(beforeStep());
   EXPECT_EQ(batches.size(), mainCaches.size());
   steps.emplace_back(batches.begin(), batches.end());
+  functions.emplace_back(function);
   const bool isMtp = function == "mtp";
   std::vector<StepResult> results(batches.size());
   for (size_t lane = 0; lane < batches.size(); ++lane) {

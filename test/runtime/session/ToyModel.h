@@ -33,6 +33,8 @@ public:
 
   /// Batches of all steps so far: [step][lane].
   std::vector<std::vector<StepBatch>> steps;
+  /// Their functions.
+  std::vector<std::string> functions;
   /// Called before each step; an error ends it.
   std::function<absl::Status()> beforeStep;
   /// Makes one logit of every row NaN.
