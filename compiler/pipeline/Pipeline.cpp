@@ -24,8 +24,9 @@ static void listCanonicalize(PassList &passes) {
 }
 
 static void listFuse(PassList &passes, const PipelineOptions &options) {
-  // Absorbing first: what becomes of kv_b_proj is two projections of their own.
-  passes.optional(createAbsorbMlaPass());
+  // Attention first: what becomes of an absorbed kv_b_proj is two projections of their own.
+  passes.optional(createSpecializePhasesPass());
+  passes.optional(createChooseAttentionFormPass());
   if (options.fusionLevel >= 1) {
     passes.optional(createFuseProjectionsPass());
     passes.optional(createFuseResidualNormPass());

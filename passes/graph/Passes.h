@@ -4,6 +4,8 @@
 
 #include "mlir/Pass/Pass.h"
 
+#include "passes/graph/AttentionForm.h"
+
 namespace epigraph {
 
 #define GEN_PASS_DECL

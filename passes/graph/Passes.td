@@ -17,8 +17,29 @@ def ElideDeadWeightsPass : Pass<"epi-elide-dead-weights", "::mlir::ModuleOp"> {
   }];
 }
 
-def AbsorbMlaPass : Pass<"epi-absorb-mla", "::mlir::ModuleOp"> {
-  let summary = "absorbs the up-projections of latent attention into its query and its result";
+def SpecializePhasesPass : Pass<"epi-specialize-phases", "::mlir::ModuleOp"> {
+  let summary = "makes functions of their own for prefill and decode steps where attention differs";
+  let description = [{
+    Where some latent attention of @main is cheaper expanded in one phase and absorbed in the other (the cost is that of
+    `--epi-choose-attention-form`), @main is cloned as @decode, of the same arguments, results, weights and caches, and the
+    functions get the attribute `epi.phase`: "prefill" and "decode". Either computes any batch. The runtime takes @decode for
+    steps in which some sequence has one new token, @main for all others.
+
+    For DeepSeek-V3's sizes (128 heads, nope 128, rope 64, value 128, latent 512), 512 new tokens and 32 sequences at 2,048
+    positions, expanded and absorbed take 28 and 54 Gflop a layer in a prefill step, 2,200 and 19 in a decode step: the phases
+    differ.
+
+    Memory: kv_b_proj is then stored in both forms, which the statistics count. All other weights are shared.
+
+    Precondition: `exec.limits` on the module, else nothing is done. Postcondition: none. Leaves alone: modules without a function
+    @main or with a @decode, a @main that has a phase, other functions, and attention that is absorbed already.
+
+    Statistics: `functions` added, `extra-weight-bytes` of projections that are stored twice.
+  }];
+}
+
+def ChooseAttentionFormPass : Pass<"epi-choose-attention-form", "::mlir::ModuleOp"> {
+  let summary = "chooses the form of latent attention: expanded or absorbed";
   let description = [{
     Expanded `epi.mla_attention` computes a key and a value for each head and each cached token. Because the score q . (U_k c)
     is (U_k^T q) . c, and the mean of U_v c is U_v times the mean of c, the two halves of kv_b_proj can be applied to the
@@ -26,12 +47,34 @@ def AbsorbMlaPass : Pass<"epi-absorb-mla", "::mlir::ModuleOp"> {
     2.1.2). The cache is then read as it is. Each head_linear is what a transpose, a batched matrix product and another
     transpose would be.
 
-    Precondition: none. Postcondition: no `epi.mla_attention` has `up`. Leaves alone: absorbed attention,
-    `epi.attention`. Results differ by rounding: the same sums are formed in another order.
+    `form=absorbed` absorbs everywhere, `form=expanded` nowhere. `form=auto` takes what is cheaper for the function's
+    `epi.phase`, and absorbs in functions without one, which any mix of prefill and decode runs through. The cost is
+    max(flops / gflops, bytes / memory_gbps) of `exec.target` (without one, of 100 and 20), in the phase's typical step under
+    `exec.limits`. Prefill: one sequence of n = batch_tokens new tokens, c = n (both at most the context). Decode: s = sequences
+    (at most batch_tokens) of n = 1 new token at c = context / 2. With H heads, N nope, R rope, V value, L latent dimensions,
+    elements of b bytes, p = s (n c - n (n - 1) / 2) pairs of a token and a position that it sees, and E positions expanded, s c
+    once for each 512 rows of a sequence, up to the last of these rows:
 
-    Statistic: `absorbed` attentions.
+        expanded: flops = 2 E H (N + V) L + 2 p H (N + R + V)
+                  bytes = b (s c (L + R) + H (N + V) L)
+        absorbed: flops = 2 s n H (N + V) L + 2 p H (2 L + R)
+                  bytes = b (s c (L + R) + H (N + V) L + 4 s n H L)
+
+    Precondition: with `auto`, `exec.limits` stands on a module that has functions with a phase. Postcondition of `absorbed`: no
+    `epi.mla_attention` has `up`. Leaves alone: absorbed attention, `epi.attention`. Results differ by rounding: the same
+    sums are formed in another order.
+
+    Statistics: attentions that this pass has `absorbed`, and those that stay `expanded`.
   }];
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
+  let options = [
+    Option<"form", "form", "::epigraph::AttentionForm", "::epigraph::AttentionForm::Auto",
+           "Form of latent attention",
+           [{::llvm::cl::values(
+             clEnumValN(::epigraph::AttentionForm::Auto, "auto", "What is cheaper for the phase"),
+             clEnumValN(::epigraph::AttentionForm::Absorbed, "absorbed", "Absorbed everywhere"),
+             clEnumValN(::epigraph::AttentionForm::Expanded, "expanded", "Expanded, as imported"))}]>
+  ];
 }
 
 def FuseProjectionsPass : Pass<"epi-fuse-projections", "::mlir::ModuleOp"> {

@@ -45,16 +45,19 @@ class ArtifactStore:
                 stamp.write_text(self.compiler)
 
     def get(self, model=MODEL, **options):
-        """The artifact; its phases are dumped beside it, in `phases`."""
-        name = "-".join([model.name, *(f"{k}-{v}" for k, v in sorted(options.items()))])
+        """The artifact; its phases are dumped beside it, in `phases`. A tuple is a flag given for
+        each of its values."""
+        given = [(key, str(part)) for key, value in sorted(options.items())
+                 for part in (value if isinstance(value, tuple) else (value,))]
+        name = "-".join([model.name, *(f"{key}-{part}" for key, part in given)])
         name = name.replace(":", "-").replace("/", "-")
         made = self.folder / f"{name}.made"
         with locked(self.folder / f"{name}.lock"):
             if not (made / "done").exists():
                 shutil.rmtree(made, ignore_errors=True)
                 made.mkdir()
-                flags = [part for key, value in options.items()
-                         for part in (f"--{key.replace('_', '-')}", str(value))]
+                flags = [text for key, part in given
+                         for text in (f"--{key.replace('_', '-')}", part)]
                 run_tool("epigraph", "compile", model, "-o", made / "model.epi", *flags,
                          "--dump-phases", made / "phases", check=True)
                 (made / "done").touch()

@@ -103,7 +103,8 @@ def test_imported_graph_on_ranks(phases, window, ranks):
 # of the project must be here.
 PASSES = {
     "--epi-elide-dead-weights": "import",
-    "--epi-absorb-mla": "canonicalize",
+    "--epi-specialize-phases": "canonicalize",
+    "--epi-choose-attention-form": "canonicalize",
     "--epi-fuse-projections": "canonicalize",
     "--epi-fuse-residual-norm": "canonicalize",
     "--epi-fuse-swiglu": "canonicalize",

@@ -28,7 +28,7 @@ constexpr char kDescription[] =
 
 constexpr char kFooter[] = R"(Examples:
   epigraph-reference 00-import.mlir --model models/tiny-deepseek-v3 --ids 0,5,7
-  epigraph-opt --epi-absorb-mla 01-canonicalize.mlir | \
+  epigraph-opt --epi-choose-attention-form 01-canonicalize.mlir | \
       epigraph-reference - --model models/tiny-deepseek-v3 --ids 0,5,7 --logits logits.safetensors
   epigraph-reference 02-fuse.mlir --model models/tiny-deepseek-v3 --text eval.txt --bos 0
 
