@@ -38,26 +38,58 @@ absl::Status ConfigProblems::status() const {
   return anyInvalid_ ? absl::InvalidArgumentError(all) : absl::UnimplementedError(all);
 }
 
-ConfigObject::ConfigObject(const json &value, std::string where, ConfigProblems &problems)
-    : value_(&value), where_(std::move(where)), problems_(&problems) {}
-
-const json *ConfigObject::find(std::string_view key) const {
-  if (!value_->is_object())
-    return nullptr;
-  auto member = value_->find(std::string(key));
-  return member == value_->end() || member->is_null() ? nullptr : &*member;
-}
-
 /// The value as the file has it, cut to a length that fits a message.
-std::string ConfigObject::found(std::string_view key) const {
+static std::string textOf(const json &value) {
   constexpr size_t kMaxShown = 60;
-  const json *value = find(key);
-  if (!value)
-    return "missing";
-  std::string text = value->dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
+  std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true, json::error_handler_t::replace);
   if (text.size() > kMaxShown)
     text = text.substr(0, kMaxShown) + "...";
   return text;
+}
+
+void ConfigProblems::noteRead(const std::string &key, const json *value) {
+  if (!read_.insert(key).second)
+    return;
+  if (!value)
+    defaults_.push_back(key);
+  else if (!value->is_object()) // Its members are read one by one.
+    settings_.emplace_back(key, textOf(*value));
+}
+
+ConfigObject::ConfigObject(const json &value, std::string where, ConfigProblems &problems)
+    : ConfigObject(value, std::move(where), "", problems) {}
+
+ConfigObject::ConfigObject(const json &value, std::string where, std::string path,
+                           ConfigProblems &problems)
+    : value_(&value), where_(std::move(where)), path_(std::move(path)), problems_(&problems) {}
+
+const json *ConfigObject::find(std::string_view key) const {
+  const json *value = nullptr;
+  if (value_->is_object())
+    if (auto member = value_->find(std::string(key)); member != value_->end() && !member->is_null())
+      value = &*member;
+  problems_->noteRead(absl::StrCat(path_, abslView(key)), value);
+  return value;
+}
+
+std::string ConfigObject::found(std::string_view key) const {
+  const json *value = find(key);
+  return value ? textOf(*value) : "missing";
+}
+
+std::vector<std::string> ConfigObject::unread() const {
+  std::vector<std::string> result;
+  for (const auto &[key, value] : value_->items()) {
+    std::string path = path_ + key;
+    if (value.is_null())
+      continue;
+    if (!problems_->wasRead(path))
+      result.push_back(path);
+    else if (value.is_object())
+      for (std::string &inner : ConfigObject(value, where_, path + ".", *problems_).unread())
+        result.push_back(std::move(inner));
+  }
+  return result;
 }
 
 void ConfigObject::invalid(std::string_view key, std::string_view expected) const {
@@ -158,7 +190,7 @@ ConfigObject ConfigObject::object(std::string_view key) const {
     value = nullptr;
   }
   return ConfigObject(value ? *value : kEmpty, absl::StrCat(where_, ": ", abslView(key)),
-                      *problems_);
+                      absl::StrCat(path_, abslView(key), "."), *problems_);
 }
 
 absl::StatusOr<json> readConfigFile(const std::filesystem::path &path) {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,7 +30,7 @@ struct NumberRange {
   double max;
 };
 
-/// Everything that is wrong with a configuration.
+/// What reading a configuration found out: everything that is wrong with it, and what was read.
 class ConfigProblems {
 public:
   /// A value that no model could have.
@@ -41,9 +43,20 @@ public:
   /// Unimplemented.
   absl::Status status() const;
 
+  /// Says that `key` ("rope_scaling.type") was looked at; `value` is its JSON, or null without it.
+  void noteRead(const std::string &key, const nlohmann::json *value);
+  /// Keys that were read and there, with their values, in order of the first read.
+  const std::vector<std::pair<std::string, std::string>> &settings() const { return settings_; }
+  /// Keys that were read and not there, in order of the first read.
+  const std::vector<std::string> &defaults() const { return defaults_; }
+  bool wasRead(const std::string &key) const { return read_.count(key) != 0; }
+
 private:
   std::vector<std::string> messages_;
   bool anyInvalid_ = false;
+  std::unordered_set<std::string> read_;
+  std::vector<std::pair<std::string, std::string>> settings_;
+  std::vector<std::string> defaults_;
 };
 
 /// Reads members of one JSON object. A value that is missing, of another type or out of range is
@@ -79,14 +92,21 @@ public:
   /// Records that `key`'s value is not supported; `remedy` says what is or what to do.
   void unsupported(std::string_view key, std::string_view remedy) const;
 
+  /// Keys, of this object and those within it, that are not null and that nobody read.
+  std::vector<std::string> unread() const;
+
   ConfigProblems &problems() const { return *problems_; }
 
 private:
+  ConfigObject(const nlohmann::json &value, std::string where, std::string path,
+               ConfigProblems &problems);
+
   const nlohmann::json *find(std::string_view key) const;
   std::string found(std::string_view key) const;
 
   const nlohmann::json *value_;
   std::string where_;
+  std::string path_; ///< what keys of this object are preceded by: "rope_scaling."
   ConfigProblems *problems_;
 };
 

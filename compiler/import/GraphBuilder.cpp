@@ -132,7 +132,7 @@ Value GraphBuilder::weightF32(StringRef name, ArrayRef<int64_t> shape) {
 
 Value GraphBuilder::weightStack(StringRef pattern, int64_t count, ArrayRef<int64_t> shape) {
   auto [before, after] = pattern.split("{}");
-  for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < count && !ledger_.isHopeless(); ++i)
     ledger_.book(qualify((before + llvm::Twine(i) + after).str()), {shape.data(), shape.size()},
                  {activationDType_});
   SmallVector<int64_t> dims{count};

@@ -2,6 +2,7 @@
 #include "compiler/import/Importer.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "absl/strings/str_join.h"
 
@@ -87,6 +88,53 @@ absl::StatusOr<ImportedModel> describe(const Family &family, const ConfigObject 
   return model;
 }
 
+/// Whether a setting is of training or of other programs, so that leaving it unread is right.
+bool cannotMatter(std::string_view key) {
+  static const std::unordered_set<std::string_view> kKeys = {
+      "_name_or_path",
+      "add_cross_attention",
+      "architectures",
+      "attention_dropout",
+      "auto_map",
+      "aux_loss_alpha",
+      "cross_attention_hidden_size",
+      "embd_pdrop",
+      "ep_size",
+      "hidden_dropout",
+      "id2label",
+      "initializer_range",
+      "is_decoder",
+      "is_encoder_decoder",
+      "label2id",
+      "output_attentions",
+      "output_hidden_states",
+      "output_router_logits",
+      "pad_token_id",
+      "pretraining_tp",
+      "resid_pdrop",
+      "return_dict",
+      "router_aux_loss_coef",
+      "router_jitter_noise",
+      "seq_aux",
+      "transformers_version",
+      "unk_token_id",
+      "use_cache",
+  };
+  return kKeys.count(key) != 0;
+}
+
+ImportSummary summarize(const Family &family, const ConfigObject &config,
+                        const WeightLedger &ledger) {
+  ImportSummary summary;
+  summary.family = family.modelType;
+  summary.settings = config.problems().settings();
+  summary.defaults = config.problems().defaults();
+  summary.unread = config.unread();
+  std::erase_if(summary.unread, cannotMatter);
+  ledger.summarize(summary);
+  return summary;
+}
+
 } // namespace
 
 absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint) {
@@ -117,6 +165,7 @@ absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Chec
   EPIGRAPH_RETURN_IF_ERROR(family->build(config, builder));
   EPIGRAPH_RETURN_IF_ERROR(problems.status());
   EPIGRAPH_ASSIGN_OR_RETURN(model.module, builder.finish());
+  model.summary = summarize(*family, config, builder.ledger());
   return model;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 
 #include "compiler/import/GraphBuilder.h"
+#include "compiler/import/ImportSummary.h"
 
 namespace epigraph {
 
@@ -24,9 +25,11 @@ struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string architecture; ///< as in config.json: "DeepseekV3ForCausalLM"
   GenerationIds ids;
+  ImportSummary summary; ///< of importModel alone
 };
 
-/// What `checkpoint` says of its model beside the graph: all of ImportedModel but the module.
+/// What `checkpoint` says of its model beside the graph: all of ImportedModel but the module
+/// and the summary.
 /// Errors as of importModel.
 absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint);
 

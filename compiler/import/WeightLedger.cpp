@@ -47,7 +47,7 @@ DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shap
     missing_.push_back(name);
     return dtypes.front();
   }
-  booked_.insert(tensor);
+  ++booked_[tensor];
   if (!std::equal(shape.begin(), shape.end(), tensor->shape.begin(), tensor->shape.end(),
                   [](int64_t a, uint64_t b) { return static_cast<uint64_t>(a) == b; }))
     wrongShape_.push_back(absl::StrCat(name, " (found ", shapeText(tensor->shape), ", expected ",
@@ -62,7 +62,22 @@ DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shap
 
 void WeightLedger::ignore(std::string_view name) {
   if (const TensorView *tensor = checkpoint_.find(name))
-    booked_.insert(tensor);
+    booked_.try_emplace(tensor, 0);
+}
+
+void WeightLedger::summarize(ImportSummary &summary) const {
+  for (const TensorView *tensor : checkpoint_.tensors()) {
+    auto entry = booked_.find(tensor);
+    int64_t uses = entry == booked_.end() ? 0 : entry->second;
+    if (uses == 0) {
+      summary.ignored.push_back(tensor->name);
+      continue;
+    }
+    ++summary.tensors;
+    summary.tensorBytes += tensor->bytes.size();
+    if (uses > 1)
+      summary.shared.push_back(tensor->name);
+  }
 }
 
 std::vector<std::string> WeightLedger::extra() const {

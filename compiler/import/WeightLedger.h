@@ -7,9 +7,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 #include <vector>
 
+#include "compiler/import/ImportSummary.h"
 #include "runtime/artifact/Checkpoint.h"
 
 namespace epigraph {
@@ -32,14 +33,23 @@ public:
   /// Books a tensor that may be there and is not used.
   void ignore(std::string_view name);
 
+  /// Whether so much is missing that the configuration must be of another model. Naming more
+  /// tensors is then of no use to anybody, and a configuration can ask for a great many.
+  bool isHopeless() const { return missing_.size() >= kMaxMissing; }
+
+  /// Says in `summary` what became of the tensors.
+  void summarize(ImportSummary &summary) const;
+
   /// OK, or one InvalidArgument naming every problem; long lists are cut, with a count.
   absl::Status finish() const;
 
 private:
+  static constexpr size_t kMaxMissing = 4096;
+
   std::vector<std::string> extra() const;
 
   const Checkpoint &checkpoint_;
-  std::unordered_set<const TensorView *> booked_;
+  std::unordered_map<const TensorView *, int64_t> booked_; ///< how often; 0: ignored
   std::vector<std::string> missing_;
   std::vector<std::string> wrongShape_; ///< "NAME (found [2, 3], expected [4])"
   std::vector<std::string> wrongType_;

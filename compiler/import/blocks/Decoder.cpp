@@ -74,7 +74,7 @@ void DecoderBuilder::buildMain() {
                                     {{"logits", logitsType}, {"hidden", hiddenType}});
   step_ = {arguments[1], g_.ropeTable(s_.rope, s_.ropeDims)};
   Value x = embedding(arguments[0], "model.embed_tokens");
-  for (int64_t i = 0; i < s_.shape.layers; ++i) {
+  for (int64_t i = 0; i < s_.shape.layers && !g_.ledger().isHopeless(); ++i) {
     GraphBuilder::Scope scope(g_, layerName(i));
     x = layer(x, i);
   }

@@ -22,16 +22,19 @@ void checkRouter(const ConfigObject &config, const Router &router, std::string_v
 RoutedTokens route(GraphBuilder &graph, const Router &router, Value x, StringRef name) {
   OpBuilder &b = graph.ops();
   Value logits = graph.linearF32(x, name, router.experts, router.bias);
+  Value scores = router.score == epi::ScoreFunction::Sigmoid
+                     ? graph.sigmoid(logits)
+                     : epi::SoftmaxOp::create(b, graph.loc(), logits.getType(), logits).getResult();
   Value correction;
   if (router.correctionBias)
     correction = graph.weightF32((name + ".e_score_correction_bias").str(), {router.experts});
   MLIRContext *context = b.getContext();
   auto route = epi::RouteOp::create(
       b, graph.loc(), graph.rows({router.topK}, b.getI32Type()),
-      graph.rows({router.topK}, graph.f32()), logits, correction,
-      epi::ScoreFunctionAttr::get(context, router.score), b.getI64IntegerAttr(router.topK),
-      b.getI64IntegerAttr(router.groups), b.getI64IntegerAttr(router.topGroups),
-      epi::GroupScoreAttr::get(context, router.groupScore),
+      graph.rows({router.topK}, graph.f32()), scores, correction,
+      epi::ScoreFunctionAttr::get(context, epi::ScoreFunction::Identity),
+      b.getI64IntegerAttr(router.topK), b.getI64IntegerAttr(router.groups),
+      b.getI64IntegerAttr(router.topGroups), epi::GroupScoreAttr::get(context, router.groupScore),
       router.normalize ? b.getUnitAttr() : UnitAttr(), b.getF64FloatAttr(router.scale));
   return {route.getIds(), route.getWeights()};
 }

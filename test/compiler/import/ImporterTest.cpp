@@ -162,7 +162,7 @@ struct ConfigCase {
 
 TEST(ImporterTest, RefusesConfigurations) {
   const ConfigCase kCases[] = {
-      {"model_type", "mamba", kUnsupported, "known models: deepseek_v3"},
+      {"model_type", "mamba", kUnsupported, "known models: deepseek_v2, deepseek_v3, glm4_moe"},
       {"quantization_config", {{"quant_method", "fp8"}}, kUnsupported, "quantization_config"},
       {"torch_dtype", "float16", kUnsupported, "torch_dtype"},
       {"attention_bias", true, kUnsupported, "attention_bias"},
@@ -184,6 +184,43 @@ TEST(ImporterTest, RefusesConfigurations) {
     fake.config[item.key] = item.value;
     expectError(import(fake), item.code, item.message);
   }
+}
+
+TEST(ImporterTest, EndsWhereNothingFits) {
+  FakeCheckpoint fake = FakeCheckpoint::deepseekV3();
+  fake.config["num_hidden_layers"] = 1024;
+  fake.config["n_routed_experts"] = 16384;
+  fake.config["n_group"] = 1;
+  // Not fifty million names.
+  expectError(import(fake), kInvalid, "missing (4096)");
+}
+
+TEST(ImporterTest, SummarizesWhatItRead) {
+  FakeCheckpoint fake = FakeCheckpoint::deepseekV3();
+  fake.tensors.erase("model.layers.2.embed_tokens.weight");
+  fake.tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {DType::F32, {2}};
+  fake.config["use_cache"] = true;
+  fake.config["novel_gating"] = 3;
+  fake.config["rope_scaling"] = {{"type", "default"}, {"twist", 2}};
+  TestFolder folder;
+  fake.write(folder.path());
+  mlir::MLIRContext context;
+  context.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect, mlir::func::FuncDialect>();
+  auto checkpoint = Checkpoint::open(folder.path());
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  auto model = importModel(context, *checkpoint, {});
+  ASSERT_TRUE(model.ok()) << model.status();
+  const ImportSummary &summary = model->summary;
+  EXPECT_EQ(summary.family, "deepseek_v3");
+  EXPECT_THAT(summary.settings, testing::Contains(testing::Pair("hidden_size", "16")));
+  EXPECT_THAT(summary.settings,
+              testing::Contains(testing::Pair("rope_scaling.type", "\"default\"")));
+  EXPECT_THAT(summary.defaults, testing::Contains("norm_topk_prob"));
+  EXPECT_THAT(summary.unread, testing::UnorderedElementsAre("novel_gating", "rope_scaling.twist"));
+  EXPECT_EQ(summary.tensors, fake.tensors.size() - 1);
+  EXPECT_THAT(summary.ignored,
+              testing::ElementsAre("model.layers.0.self_attn.rotary_emb.inv_freq"));
+  EXPECT_THAT(summary.shared, testing::ElementsAre("model.embed_tokens.weight"));
 }
 
 TEST(ImporterTest, FindsTheFamilyByArchitecture) {

@@ -57,8 +57,9 @@
 // Experts of layer 1.
 // CHECK: %gate = epi.weight "model.layers.1.mlp.gate.weight" : tensor<32x192xbf16>
 // CHECK-NEXT: %[[LOGITS:.*]] = epi.linear %[[M:.*]], %gate : (tensor<?x192xbf16>, tensor<32x192xbf16>) -> tensor<?x32xf32>
+// CHECK-NEXT: %[[SCORES:.*]] = epi.sigmoid %[[LOGITS]]
 // CHECK-NEXT: %e_score_correction_bias = epi.weight "model.layers.1.mlp.gate.e_score_correction_bias" : tensor<32xf32>
-// CHECK-NEXT: %ids, %weights = epi.route %[[LOGITS]] bias %e_score_correction_bias {group_score = #epi.group_score<top2_sum>, groups = 4 : i64, normalize, scale = 2.500000e+00 : f64, score = #epi.score<sigmoid>, top_groups = 2 : i64, top_k = 4 : i64}
+// CHECK-NEXT: %ids, %weights = epi.route %[[SCORES]] bias %e_score_correction_bias {group_score = #epi.group_score<top2_sum>, groups = 4 : i64, normalize, scale = 2.500000e+00 : f64, score = #epi.score<identity>, top_groups = 2 : i64, top_k = 4 : i64}
 // CHECK-NEXT: %[[WG:.*]] = epi.weight_stack "model.layers.1.mlp.experts.{}.gate_proj.weight" : tensor<32x64x192xbf16>
 // CHECK-NEXT: %[[WU:.*]] = epi.weight_stack "model.layers.1.mlp.experts.{}.up_proj.weight" : tensor<32x64x192xbf16>
 // CHECK-NEXT: %[[WD:.*]] = epi.weight_stack "model.layers.1.mlp.experts.{}.down_proj.weight" : tensor<32x192x64xbf16>
