@@ -1,0 +1,1 @@
+"""What tests of model families share: small random checkpoints, and a plain transformer in numpy."""
