@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_join.h"
 
+#include "codegen/reference/Structure.h"
 #include "codegen/reference/WeightSource.h"
 #include "runtime/artifact/Checkpoint.h"
 #include "runtime/base/BFloat16.h"
@@ -38,8 +39,21 @@ DType dtypeOf(mlir::Type elementType) {
 
 } // namespace
 
+absl::StatusOr<Tensor> WeightSource::loadRows(std::string_view name,
+                                              mlir::RankedTensorType expected, int64_t begin,
+                                              int64_t end) {
+  EPIGRAPH_ASSIGN_OR_RETURN(Tensor whole, load(name, expected));
+  return sliceRows(whole, begin, end);
+}
+
 absl::StatusOr<Tensor> CheckpointWeights::load(std::string_view name,
                                                mlir::RankedTensorType expected) {
+  return loadRows(name, expected, 0, expected.getRank() ? expected.getDimSize(0) : 1);
+}
+
+absl::StatusOr<Tensor> CheckpointWeights::loadRows(std::string_view name,
+                                                   mlir::RankedTensorType expected, int64_t begin,
+                                                   int64_t end) {
   const TensorView *view = checkpoint.find(name);
   if (!view)
     return absl::NotFoundError(
@@ -52,16 +66,21 @@ absl::StatusOr<Tensor> CheckpointWeights::load(std::string_view name,
         absl::StrCat("weight \"", abslView(name), "\" is ", abslView(dtypeName(view->dtype)),
                      " in the checkpoint, the graph expects ", abslView(dtypeName(wanted))));
   Shape shape(expected.getShape().begin(), expected.getShape().end());
-  size_t elements = static_cast<size_t>(view->elements());
-  if (wanted == DType::I32) {
-    Tensor result = Tensor::ints(std::move(shape));
-    std::memcpy(result.intData(), view->bytes.data(), view->bytes.size());
+  if (!shape.empty())
+    shape.front() = end - begin;
+  const bool isInt = wanted == DType::I32;
+  Tensor result = isInt ? Tensor::ints(std::move(shape)) : Tensor::floats(std::move(shape));
+  size_t first = static_cast<size_t>(begin * result.rowElements());
+  size_t elements = static_cast<size_t>(result.elements());
+  if (isInt) {
+    std::memcpy(result.intData(), view->bytes.data() + first * sizeof(int32_t),
+                elements * sizeof(int32_t));
     return result;
   }
-  Tensor result = Tensor::floats(std::move(shape));
   for (size_t i = 0; i < elements; ++i)
-    result.data()[i] = wanted == DType::F32 ? elementAt<float>(view->bytes, i)
-                                            : floatOfBFloat16(elementAt<uint16_t>(view->bytes, i));
+    result.data()[i] = wanted == DType::F32
+                           ? elementAt<float>(view->bytes, first + i)
+                           : floatOfBFloat16(elementAt<uint16_t>(view->bytes, first + i));
   return result;
 }
 

@@ -148,6 +148,32 @@ absl::StatusOr<Tensor> reduceScatter(const Tensor &x, const Member &member) {
   return shardRows(sum, member.rank, member.ranks());
 }
 
+absl::StatusOr<Tensor> gatherColumns(const Tensor &x, const Member &member) {
+  const int64_t columns = x.rowElements();
+  Tensor result = x.isInt() ? Tensor::ints({x.rows(), columns * member.ranks()})
+                            : Tensor::floats({x.rows(), columns * member.ranks()});
+  EPIGRAPH_RETURN_IF_ERROR(exchange(member, "gather_columns", x, Tensor(), [&]() -> absl::Status {
+    const size_t bytes = static_cast<size_t>(columns) * sizeof(float);
+    for (int rank = 0; rank < member.ranks(); ++rank) {
+      absl::Span<const uint8_t> offered = member.group.offerOf(rank).rows;
+      if (offered.size() != bytesOf(x).size())
+        return absl::InternalError(absl::StrCat("rank ", rank, " offers ", offered.size(),
+                                                " bytes, rank ", member.rank, " ",
+                                                bytesOf(x).size()));
+      for (int64_t row = 0; row < x.rows() && bytes != 0; ++row)
+        std::memcpy(mutableBytes(result) +
+                        static_cast<size_t>(row * member.ranks() + rank) * bytes,
+                    offered.data() + static_cast<size_t>(row) * bytes, bytes);
+    }
+    return absl::OkStatus();
+  }));
+  return result;
+}
+
+Tensor shardColumns(const Tensor &x, int rank, int ranks) {
+  return sliceDim(x, 1, x.dim(1) * rank / ranks, x.dim(1) * (rank + 1) / ranks);
+}
+
 absl::StatusOr<Scattered> scatterExperts(const Tensor &rows, const Tensor &counts,
                                          const Member &member) {
   Scattered result;

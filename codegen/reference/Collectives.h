@@ -12,11 +12,11 @@
 
 namespace epigraph::reference {
 
-/// One rank's seat among the others. Every exchange fails with DeadlineExceeded or Aborted, naming
+/// One rank's seat among those along an axis of the mesh. Every exchange fails with DeadlineExceeded or Aborted, naming
 /// the rank, when another is late or has failed; `where` is the operation's place, for messages.
 struct Member {
   LocalGroup &group;
-  int rank;
+  int rank; ///< its place in the group
   std::string_view where;
 
   int ranks() const { return group.size(); }
@@ -33,6 +33,13 @@ absl::StatusOr<Tensor> allReduce(const Tensor &x, const Member &member);
 
 /// shardRows of allReduce.
 absl::StatusOr<Tensor> reduceScatter(const Tensor &x, const Member &member);
+
+/// The ranks' columns in the order of ranks: [rows, columns * ranks]. Errors: Internal when shapes
+/// differ.
+absl::StatusOr<Tensor> gatherColumns(const Tensor &x, const Member &member);
+
+/// Columns [C r / R, C (r + 1) / R) of the C columns of `x`. Nothing moves.
+Tensor shardColumns(const Tensor &x, int rank, int ranks);
 
 struct Scattered {
   Tensor rows;   ///< by (local expert, source rank, order sent)

@@ -6,6 +6,7 @@
 #include "codegen/reference/Dense.h"
 #include "codegen/reference/Experts.h"
 #include "codegen/reference/Structure.h"
+#include "codegen/reference/Tracer.h"
 #include "runtime/base/Status.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -65,7 +66,7 @@ FailureOr<RuntimeValues> Evaluator::run(func::FuncOp function, RuntimeValues arg
   FailureOr<RuntimeValues> results = runBlock(function.getBody().front(), arguments, &arena);
   if (failed(results)) { // also failures that were reported without passing through report()
     context.errorReported = true;
-    context.group.abort(context.rank, absl::AbortedError("it reported an error"));
+    context.mesh.abort(context.rank, absl::AbortedError("it reported an error"));
   }
   return results;
 }
@@ -106,16 +107,30 @@ LogicalResult Evaluator::runOp(Operation *op, Frame &frame, ArenaCheck *arena) {
   FailureOr<RuntimeValues> operands = operandsOf(op, frame);
   if (failed(operands))
     return failure();
+  if (context.tracer)
+    context.tracer->before(context, op, *operands);
+  if (failed(runOp(op, *operands, frame, arena)))
+    return failure();
+  if (context.tracer)
+    context.tracer->after(context, op,
+                          llvm::map_to_vector<6>(op->getResults(), [&](Value result) {
+                            return frame.at(result);
+                          }));
+  return success();
+}
+
+LogicalResult Evaluator::runOp(Operation *op, const RuntimeValues &operands, Frame &frame,
+                               ArenaCheck *arena) {
   Region *body = nullptr;
   if (auto fused = dyn_cast<epi::FusedOp>(op))
     body = &fused.getBody();
   else if (auto launch = dyn_cast<exec::LaunchOp>(op))
     body = &context.symbols.lookup<exec::KernelOp>(launch.getKernel()).getBody();
   if (body) {
-    FailureOr<RuntimeValues> results = runBlock(body->front(), *operands, /*arena=*/nullptr);
+    FailureOr<RuntimeValues> results = runBlock(body->front(), operands, /*arena=*/nullptr);
     return failed(results) ? failure() : define(op, std::move(*results), frame, arena);
   }
-  absl::StatusOr<RuntimeValues> results = evaluate(op, *operands);
+  absl::StatusOr<RuntimeValues> results = evaluate(op, operands);
   if (!results.ok())
     return report(op, results.status());
   return define(op, *std::move(results), frame, arena);
@@ -137,6 +152,8 @@ absl::StatusOr<RuntimeValues> Evaluator::evaluate(Operation *op, const RuntimeVa
   if (!results)
     return absl::UnimplementedError("is unknown to the reference target, which runs func, epi, ep "
                                     "and exec operations from import to codegen");
+  if (op->getNumResults() != 0 && isa<ep::TokenType>(op->getResults().back().getType()))
+    results->push_back(TokenValue{});
   return *std::move(results);
 }
 
@@ -178,15 +195,30 @@ Optional Evaluator::evaluateStepOp(Operation *op, const RuntimeValues &operands)
       .Default([](Operation *) { return Optional(std::nullopt); });
 }
 
+Member Evaluator::seat(ep::Axis axis, StringRef place) {
+  MeshAxis along = axis == ep::Axis::Expert ? MeshAxis::Expert : MeshAxis::Tensor;
+  return {context.mesh.group(along, context.rank),
+          context.mesh.place(along, context.rank),
+          {place.data(), place.size()}};
+}
+
 Optional Evaluator::evaluateRankOp(Operation *op, const RuntimeValues &operands) {
   StringRef place = placeOf(op);
-  Member member{context.group, context.rank, {place.data(), place.size()}};
+  Member member = seat(ep::Axis::Expert, place);
   auto tensor = [&](size_t index) -> const Tensor & { return tensorOf(operands[index]); };
+  auto along = [&](auto collective) { return seat(collective.getAxis(), place); };
   return TypeSwitch<Operation *, Optional>(op)
-      .Case([&](ep::ShardRowsOp) { return one(shardRows(tensor(0), member.rank, member.ranks())); })
-      .Case([&](ep::AllGatherOp) { return one(allGather(tensor(0), member)); })
-      .Case([&](ep::AllReduceOp) { return one(allReduce(tensor(0), member)); })
-      .Case([&](ep::ReduceScatterOp) { return one(reduceScatter(tensor(0), member)); })
+      .Case([&](ep::ShardRowsOp op) {
+        return one(shardRows(tensor(0), along(op).rank, along(op).ranks()));
+      })
+      .Case([&](ep::ShardColumnsOp op) {
+        return one(shardColumns(tensor(0), along(op).rank, along(op).ranks()));
+      })
+      .Case([&](ep::AllGatherOp op) { return one(allGather(tensor(0), along(op))); })
+      .Case([&](ep::AllReduceOp op) { return one(allReduce(tensor(0), along(op))); })
+      .Case([&](ep::ReduceScatterOp op) { return one(reduceScatter(tensor(0), along(op))); })
+      .Case([&](ep::GatherColumnsOp op) { return one(gatherColumns(tensor(0), along(op))); })
+      .Case([&](ep::WaitOp) -> Optional { return RuntimeValues(); }) // FlightCheck's
       .Case([&](ep::DispatchOp send) -> Optional { return dispatch(send, operands, member); })
       .Case([&](ep::CombineOp) -> Optional {
         const auto &back = *std::get<std::shared_ptr<const ExchangeValue>>(operands[2]);
@@ -205,7 +237,7 @@ absl::StatusOr<RuntimeValues> Evaluator::dispatch(ep::DispatchOp op, const Runti
                                                   const Member &member) {
   EPIGRAPH_ASSIGN_OR_RETURN(
       Permutation sorted,
-      permute(tensorOf(operands[0]), tensorOf(operands[1]), op.getPlacement().getExperts()));
+      permute(tensorOf(operands[0]), tensorOf(operands[1]), op.getPlacement().getNumSlots()));
   EPIGRAPH_ASSIGN_OR_RETURN(Scattered result, scatterExperts(sorted.rows, sorted.counts, member));
   auto exchange = std::make_shared<const ExchangeValue>(
       ExchangeValue{std::move(sorted.slots), std::move(sorted.counts)});
@@ -238,7 +270,7 @@ LogicalResult Evaluator::define(Operation *op, RuntimeValues results, Frame &fra
 LogicalResult Evaluator::report(Operation *op, const absl::Status &status) {
   std::string message(status.message());
   std::string prefix = absl::StrCat("rank ", context.rank, ": ");
-  if (context.group.size() > 1 && message.rfind(prefix, 0) != 0)
+  if (context.mesh.size() > 1 && message.rfind(prefix, 0) != 0)
     message = prefix + message;
   // The first error is the cause; ranks that fail after it are only said to have stopped.
   if (context.errorReported.exchange(true)) {
@@ -248,7 +280,7 @@ LogicalResult Evaluator::report(Operation *op, const absl::Status &status) {
     std::string place = placeOf(op).str();
     std::string where =
         absl::StrCat(op->getName().getStringRef().str(), place.empty() ? "" : " at ", place);
-    context.group.abort(context.rank, withContext(status, where));
+    context.mesh.abort(context.rank, withContext(status, where));
   }
   return failure();
 }

@@ -9,11 +9,15 @@
 #include "codegen/reference/Collectives.h"
 #include "codegen/reference/PagedCache.h"
 #include "codegen/reference/WeightProgram.h"
+#include "runtime/comm/LocalMesh.h"
 
 namespace epigraph::reference {
 
 /// The value of an `!epi.step`; there is one for each run, so nothing tells them apart.
 struct StepValue {};
+
+/// The value of an `!ep.token`; FlightCheck knows what is under way.
+struct TokenValue {};
 
 /// The value of an `!ep.exchange`: what a combine needs of its dispatch.
 struct ExchangeValue {
@@ -22,13 +26,16 @@ struct ExchangeValue {
 };
 
 using RuntimeValue =
-    std::variant<StepValue, TensorRef, PagedCache *, std::shared_ptr<const ExchangeValue>>;
+    std::variant<StepValue, TensorRef, PagedCache *, std::shared_ptr<const ExchangeValue>,
+                 TokenValue>;
 using RuntimeValues = llvm::SmallVector<RuntimeValue>;
+
+class Tracer;
 
 /// What one rank needs in one run.
 struct RankContext {
   int rank;
-  LocalGroup &group;
+  LocalMesh &mesh;
   const StepBatch &step;
   CacheSet &caches;
   WeightValues &weights;
@@ -37,6 +44,8 @@ struct RankContext {
   bool roundToTypes;
   /// Set by the first rank that reports an error; the others then say only that they stopped.
   std::atomic<bool> &errorReported;
+  /// Told of every operation; may be null.
+  Tracer *tracer = nullptr;
 };
 
 class Evaluator {
@@ -47,6 +56,11 @@ public:
   /// fails the other ranks' exchanges.
   llvm::FailureOr<RuntimeValues> run(mlir::func::FuncOp function, RuntimeValues arguments);
 
+  /// Runs the body of a kernel alone, as a launch does. A failure has been reported.
+  llvm::FailureOr<RuntimeValues> runKernel(exec::KernelOp kernel, const RuntimeValues &arguments) {
+    return runBlock(kernel.getBody().front(), arguments, /*arena=*/nullptr);
+  }
+
 private:
   /// The values of one block while it runs.
   using Frame = llvm::DenseMap<mlir::Value, RuntimeValue>;
@@ -54,12 +68,16 @@ private:
   llvm::FailureOr<RuntimeValues> runBlock(mlir::Block &block, const RuntimeValues &arguments,
                                           ArenaCheck *arena);
   llvm::LogicalResult runOp(mlir::Operation *op, Frame &frame, ArenaCheck *arena);
+  llvm::LogicalResult runOp(mlir::Operation *op, const RuntimeValues &operands, Frame &frame,
+                            ArenaCheck *arena);
   llvm::FailureOr<RuntimeValues> operandsOf(mlir::Operation *op, const Frame &frame);
   absl::StatusOr<RuntimeValues> evaluate(mlir::Operation *op, const RuntimeValues &operands);
   absl::StatusOr<std::optional<RuntimeValues>> evaluateStepOp(mlir::Operation *op,
                                                               const RuntimeValues &operands);
   absl::StatusOr<std::optional<RuntimeValues>> evaluateRankOp(mlir::Operation *op,
                                                               const RuntimeValues &operands);
+  /// The rank's seat along `axis`; `place` must outlive it.
+  Member seat(ep::Axis axis, llvm::StringRef place);
   absl::StatusOr<RuntimeValues> dispatch(ep::DispatchOp op, const RuntimeValues &operands,
                                          const Member &member);
   llvm::LogicalResult define(mlir::Operation *op, RuntimeValues results, Frame &frame,

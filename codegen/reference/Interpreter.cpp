@@ -8,11 +8,6 @@ using namespace mlir;
 
 namespace epigraph::reference {
 
-static int ranksOf(ModuleOp module, int otherwise) {
-  auto meshes = module.getOps<ep::MeshOp>();
-  return meshes.empty() ? otherwise : static_cast<int>((*meshes.begin()).getExpert());
-}
-
 static int threadsOf(const InterpreterOptions &options, int ranks) {
   int threads =
       options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
@@ -20,19 +15,21 @@ static int threadsOf(const InterpreterOptions &options, int ranks) {
 }
 
 Interpreter::Interpreter(ModuleOp module, WeightSource &source, InterpreterOptions options)
-    : module(module), options(options), rankCount(ranksOf(module, options.ranks)),
-      threadsPerRank(threadsOf(options, rankCount)), symbols(module),
+    : module(module), options(options), shape(MeshShape::of(module, {options.ranks, 1})),
+      threadsPerRank(threadsOf(options, shape.ranks())), symbols(module),
       weights(module, source,
-              {.workers = Workers{threadsPerRank}, .roundToTypes = options.roundToTypes}),
-      group(rankCount, {.deadline = options.deadline, .spin = false}) {}
+              {.mesh = shape,
+               .workers = Workers{threadsPerRank},
+               .roundToTypes = options.roundToTypes}),
+      mesh(shape.expert, shape.tensor, {.deadline = options.deadline, .spin = false}) {}
 
 /// What the types of the function cannot promise about inputs that come from outside the IR.
 LogicalResult Interpreter::check(func::FuncOp function, ArrayRef<RankInput> inputs) {
   if (!function.getBody().hasOneBlock())
     return function.emitError("the reference target runs functions of one block");
-  if (static_cast<int>(inputs.size()) != rankCount)
+  if (static_cast<int>(inputs.size()) != ranks())
     return function.emitError("runs on ")
-           << rankCount << " ranks, but got inputs for " << inputs.size();
+           << ranks() << " ranks, but got inputs for " << inputs.size();
   for (const RankInput &input : inputs) {
     size_t next = 0;
     for (auto [index, type] : llvm::enumerate(function.getArgumentTypes())) {
@@ -76,25 +73,26 @@ FailureOr<std::vector<RankResult>> Interpreter::run(StringRef name, ArrayRef<Ran
     return module.emitError("the module has no function @") << name << " with a body";
   if (failed(check(function, inputs)))
     return failure();
-  group.reset();
+  mesh.reset();
   std::atomic<bool> errorReported{false};
   std::vector<FailureOr<RuntimeValues>> outcomes(inputs.size(), failure());
   auto runRank = [&](int rank, CacheSet &caches) {
     const RankInput &input = inputs[static_cast<size_t>(rank)];
     Evaluator evaluator({.rank = rank,
-                         .group = group,
+                         .mesh = mesh,
                          .step = input.step,
                          .caches = caches,
                          .weights = weights,
                          .symbols = symbols,
                          .workers = Workers{threadsPerRank},
                          .roundToTypes = options.roundToTypes,
-                         .errorReported = errorReported});
+                         .errorReported = errorReported,
+                         .tracer = options.tracer});
     outcomes[static_cast<size_t>(rank)] = evaluator.run(function, argumentsOf(function, input));
   };
   {
     std::vector<std::jthread> others;
-    for (int rank = 1; rank < rankCount; ++rank)
+    for (int rank = 1; rank < ranks(); ++rank)
       others.emplace_back(runRank, rank, std::ref(state.caches(rank)));
     runRank(0, state.caches(0));
   }

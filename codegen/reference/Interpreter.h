@@ -13,9 +13,11 @@
 #include "codegen/reference/WeightProgram.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "runtime/comm/LocalGroup.h"
+#include "runtime/comm/LocalMesh.h"
 
 namespace epigraph::reference {
+
+class Tracer;
 
 struct InterpreterOptions {
   /// Ranks to run where the module has no `ep.mesh`, which otherwise says.
@@ -27,6 +29,8 @@ struct InterpreterOptions {
   /// Round every value of type bf16 to bf16, as the CPU target does between kernels. Off, element
   /// types change nothing and everything is float32.
   bool roundToTypes = false;
+  /// Told of every operation of every rank; may be null.
+  Tracer *tracer = nullptr;
 };
 
 /// What lives from one run to the next: the caches of each rank.
@@ -54,7 +58,8 @@ class Interpreter {
 public:
   Interpreter(mlir::ModuleOp module, WeightSource &source, InterpreterOptions options);
 
-  int ranks() const { return rankCount; }
+  const MeshShape &meshShape() const { return shape; }
+  int ranks() const { return shape.ranks(); }
 
   /// Runs `function` on one input for each rank. A failure has been reported as diagnostics, on the
   /// operation that failed; the other ranks stop within the deadline.
@@ -66,11 +71,11 @@ private:
 
   mlir::ModuleOp module;
   const InterpreterOptions options;
-  const int rankCount;
+  const MeshShape shape;
   const int threadsPerRank;
   mlir::SymbolTable symbols;
   WeightValues weights;
-  LocalGroup group;
+  LocalMesh mesh;
 };
 
 } // namespace epigraph::reference

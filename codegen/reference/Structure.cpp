@@ -104,6 +104,14 @@ Tensor sliceRows(const Tensor &x, int64_t begin, int64_t end) {
   return result;
 }
 
+Tensor sliceDim(const Tensor &x, int64_t dim, int64_t begin, int64_t end) {
+  Shape shape = x.shape();
+  shape[static_cast<size_t>(dim)] = end - begin;
+  Tensor result = like(x, std::move(shape));
+  copyPart<false>(x, result, dim, begin);
+  return result;
+}
+
 absl::StatusOr<Tensor> selectRows(const Tensor &x, absl::Span<const int32_t> rows) {
   Shape shape = x.shape();
   shape.front() = static_cast<int64_t>(rows.size());

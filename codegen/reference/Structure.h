@@ -23,6 +23,9 @@ absl::StatusOr<Tensor> concat(absl::Span<const Tensor *const> parts, int64_t dim
 /// Rows [begin, end).
 Tensor sliceRows(const Tensor &x, int64_t begin, int64_t end);
 
+/// Indices [begin, end) of dimension `dim`.
+Tensor sliceDim(const Tensor &x, int64_t dim, int64_t begin, int64_t end);
+
 /// Row i of the result is row rows[i] of `x`. Errors: InvalidArgument for a row that is not there.
 absl::StatusOr<Tensor> selectRows(const Tensor &x, absl::Span<const int32_t> rows);
 

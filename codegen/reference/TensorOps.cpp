@@ -168,6 +168,12 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
         auto parts = operand.all();
         return one(concat({parts.data(), parts.size()}, static_cast<int64_t>(join.getDim())));
       })
+      .Case([&](epi::HalveRowsOp) {
+        int64_t rows = operand[0].rows(), first = rows - rows / 2;
+        return Results(TensorRefs{shared(sliceRows(operand[0], 0, first)),
+                                  shared(sliceRows(operand[0], first, rows))});
+      })
+      .Case([&](epi::JoinRowsOp) { return one(concat({&operand[0], &operand[1]}, 0)); })
       .Case([&](epi::RouteOp route) { return evaluateRoute(route, operand); })
       .Case([&](epi::ExpertsOp routed) { return evaluateExperts(routed, operand, workers); })
       .Case([&](epi::PermuteOp permute) { return evaluatePermute(permute, operand); })

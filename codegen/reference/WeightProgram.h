@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "codegen/reference/MeshShape.h"
 #include "codegen/reference/TensorOps.h"
 #include "codegen/reference/WeightSource.h"
 #include "dialects/exec/Exec.h"
@@ -15,14 +16,18 @@ namespace epigraph::reference {
 
 /// How a weight is evaluated.
 struct WeightOptions {
-  int rank = 0; ///< whose `ep.local_experts`
+  int rank = 0; ///< whose `ep.local_experts` and `ep.local_shard`
+  MeshShape mesh;
   Workers workers;
   /// Round every result of type bf16 to bf16; else element types change nothing.
   bool roundToTypes = false;
 };
 
-/// `value`, an expression over weights: `epi.weight`, `epi.weight_stack`, `epi.rope_table` and
-/// whatever evaluateTensorOp knows over them. A failure has been reported at the operation that
+/// The rows of the whole that `rank`'s part of `shard` has, along its dimension: [first, last).
+std::pair<int64_t, int64_t> shardRange(ep::LocalShardOp shard, const MeshShape &mesh, int rank);
+
+/// `value`, an expression over weights: `epi.weight`, `epi.weight_stack`, `epi.rope_table`,
+/// `ep.replica_table` and whatever evaluateTensorOp knows over them. A failure has been reported at the operation that
 /// failed. Memory: the operands of one operation at a time.
 llvm::FailureOr<TensorRef> evaluateWeightExpression(mlir::Value value, WeightSource &source,
                                                     const WeightOptions &options);

@@ -23,6 +23,10 @@ public:
   /// The tensor called `name`, in float32 (or int32), of the shape and element type that the IR
   /// expects. Errors name the tensor: NotFound, InvalidArgument for another shape or type.
   virtual absl::StatusOr<Tensor> load(std::string_view name, mlir::RankedTensorType expected) = 0;
+
+  /// Rows [begin, end) of that tensor. Reads no others, where the source can help it.
+  virtual absl::StatusOr<Tensor> loadRows(std::string_view name, mlir::RankedTensorType expected,
+                                          int64_t begin, int64_t end);
 };
 
 /// Weights of a checkpoint, which must outlive this.
@@ -30,6 +34,8 @@ class CheckpointWeights : public WeightSource {
 public:
   explicit CheckpointWeights(const Checkpoint &checkpoint) : checkpoint(checkpoint) {}
   absl::StatusOr<Tensor> load(std::string_view name, mlir::RankedTensorType expected) override;
+  absl::StatusOr<Tensor> loadRows(std::string_view name, mlir::RankedTensorType expected,
+                                  int64_t begin, int64_t end) override;
 
 private:
   const Checkpoint &checkpoint;
