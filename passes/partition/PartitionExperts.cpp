@@ -26,9 +26,16 @@ int64_t getExperts(epi::ExpertsOp op) {
   return cast<RankedTensorType>(op.getGate().getType()).getDimSize(0);
 }
 
+/// Where the experts of `op` go: as planned, or in order.
+ep::PlacementAttr getPlacement(epi::ExpertsOp op, int64_t ranks) {
+  if (auto planned = op->getAttrOfType<ep::PlacementAttr>(kPlacementAttrName))
+    return planned;
+  return ep::PlacementAttr::get(op.getContext(), getExperts(op), ranks);
+}
+
 /// The experts that the rank running the program owns, of a stack of weights over all of them.
 Value sliceExperts(OpBuilder &builder, Location loc, Value weights, ep::PlacementAttr placement) {
-  if (placement.getRanks() == 1)
+  if (placement.getRanks() == 1 && !placement.getSlots())
     return weights;
   auto type = cast<RankedTensorType>(weights.getType());
   SmallVector<int64_t> shape(type.getShape());
@@ -46,12 +53,12 @@ public:
   LayerPartitioner(epi::ExpertsOp op, int64_t ranks, ep::AttentionMode attention)
       : op(op), loc(op.getLoc()), builder(op),
         mesh(FlatSymbolRefAttr::get(op.getContext(), kMeshName)),
-        placement(ep::PlacementAttr::get(op.getContext(), getExperts(op), ranks)),
+        placement(getPlacement(op, ranks)),
         sharesRows(ranks > 1 && attention == ep::AttentionMode::Replicated) {}
 
   void run() {
     Value weights = ownRows(op.getWeights());
-    auto dispatch = createDispatch(ownRows(op.getX()), ownRows(op.getIds()));
+    auto dispatch = createDispatch(ownRows(op.getX()), assignSlots(ownRows(op.getIds())));
     Value rows = createExperts(dispatch.getRows(), dispatch.getCounts());
     Value result = ep::CombineOp::create(builder, loc, op.getType(), rows, weights,
                                          dispatch.getExchange(), mesh);
@@ -67,6 +74,16 @@ private:
     if (!sharesRows)
       return rows;
     return ep::ShardRowsOp::create(builder, loc, rows, kMeshName).getResult();
+  }
+
+  /// Experts' ids as slots, where these differ.
+  Value assignSlots(Value ids) {
+    if (!placement.getSlots())
+      return ids;
+    auto type = RankedTensorType::get({placement.getExperts(), 1 + placement.getMostReplicas()},
+                                      builder.getI32Type());
+    Value table = ep::ReplicaTableOp::create(builder, loc, type, placement);
+    return ep::AssignReplicasOp::create(builder, loc, ids.getType(), ids, table);
   }
 
   RankedTensorType rowsOf(int64_t columns, Value like) {
@@ -125,7 +142,7 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
     completeMesh();
     int64_t localExperts = 0;
     for (epi::ExpertsOp layer : layers) {
-      localExperts += getExperts(layer) / ranks;
+      localExperts += getPlacement(layer, ranks).getLocalExperts();
       LayerPartitioner(layer, ranks, attention).run();
     }
     reportStatistics(*this, getOperation())
@@ -145,9 +162,15 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
                << " groups with attention=" << ep::stringifyAttentionMode(mesh.getAttention())
                << ", as --ep-partition-tensor was told; give --ep-partition-experts the same";
     }
-    for (epi::ExpertsOp layer : layers)
-      if (getExperts(layer) % ranks)
+    for (epi::ExpertsOp layer : layers) {
+      auto planned = layer->getAttrOfType<ep::PlacementAttr>(kPlacementAttrName);
+      if (planned && (planned.getRanks() != ranks || planned.getExperts() != getExperts(layer)))
+        return layer.emitOpError("is placed as ")
+               << planned << ", but there are " << ranks.getValue() << " ranks and "
+               << getExperts(layer) << " experts";
+      if (!planned && getExperts(layer) % ranks)
         return refuse(layer);
+    }
     return success();
   }
 

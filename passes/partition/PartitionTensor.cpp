@@ -144,7 +144,7 @@ struct PartitionTensorPass : epigraph::impl::PartitionTensorPassBase<PartitionTe
                                       << inner << ", which " << tensor.getValue()
                                       << " ranks cannot share equally; choose a number of ranks "
                                          "that divides it: ",
-                                  "E0305"),
+                                  "E0302"),
                           inner);
     shardOperand(experts.getGateMutable(), ep::Axis::Tensor, 1, tensor);
     shardOperand(experts.getUpMutable(), ep::Axis::Tensor, 1, tensor);
@@ -195,7 +195,7 @@ struct PartitionTensorPass : epigraph::impl::PartitionTensorPassBase<PartitionTe
                                     << heads << " " << what << ", which " << tensor.getValue()
                                     << " ranks cannot share equally; choose a number of ranks "
                                        "that divides them: ",
-                                "E0305"),
+                                "E0302"),
                         heads);
   }
 
@@ -208,7 +208,7 @@ struct PartitionTensorPass : epigraph::impl::PartitionTensorPassBase<PartitionTe
           refusal(obstacle.op->emitOpError("has a dimension of ")
                       << obstacle.size << ", which " << tensor.getValue()
                       << " ranks cannot share equally; choose a number of ranks that divides it: ",
-                  "E0305"),
+                  "E0302"),
           obstacle.size);
     if (isa<epi::AttentionOp, epi::MlaAttentionOp>(seed.getDefiningOp()))
       reportMissed(kPass, seed.getDefiningOp(),

@@ -7,15 +7,16 @@ include "mlir/Pass/PassBase.td"
 def PartitionExpertsPass : Pass<"ep-partition-experts", "::mlir::ModuleOp"> {
   let summary = "partitions the experts of every layer over a mesh of ranks";
   let description = [{
-    Adds the mesh `@world` and turns each `epi.experts` into `ep.dispatch`, grouped linears over this rank's experts,
+    Adds the mesh `@world` (or completes that of `--ep-partition-tensor`) and turns each `epi.experts` into `ep.dispatch`, grouped linears over this rank's experts,
     and `ep.combine`. Rank r of R owns the experts [E r / R, E (r + 1) / R); weights are sliced right where they are named, so
-    that no rank reads another's.
+    that no rank reads another's. Where `--ep-place-experts` has planned a layer, experts lie in the slots of its placement, and
+    `ep.assign_replicas` turns the ids of experts into slots.
 
     With `attention=replicated` all ranks hold all tokens, so each dispatches its share of the rows (`ep.shard_rows`) and
     `ep.all_gather` rebuilds them; with `attention=data` each rank dispatches the tokens of its own sequences. One rank
     exchanges nothing and slices nothing.
 
-    Precondition: no mesh yet; the ranks divide the experts of every layer. Postcondition: no `epi.experts`. Leaves alone:
+    Precondition: no mesh yet, or that of `--ep-partition-tensor`; the ranks divide the experts of every layer. Postcondition: no `epi.experts`. Leaves alone:
     everything else, which every rank computes as before.
 
     Statistics: `layers` partitioned, `local-experts` of each rank over all layers.
@@ -78,6 +79,57 @@ def PartitionTensorPass : Pass<"ep-partition-tensor", "::mlir::ModuleOp"> {
              clEnumValN(::epigraph::TensorMode::Row, "row", "Each by its inputs"),
              clEnumValN(::epigraph::TensorMode::TwoDimensional, "2d", "Each by outputs over members, inputs over groups"))}]>
   ];
+}
+
+def PlaceExpertsPass : Pass<"ep-place-experts", "::mlir::ModuleOp"> {
+  let summary = "plans where experts lie from measured loads, with replicas of busy ones";
+  let description = [{
+    Reads how many rows each expert of each layer was sent (`load`, a JSON file: docs/how-to/place-experts.md) and plans
+    each layer by its own counts, as DeepSeek's EPLB does (passes/partition/ExpertPlacement.h): every rank has the
+    same number of slots, busy experts get replicas in those left over, the busiest rank has as little work as can be
+    found, and replicas of one expert lie on different ranks. With `nodes` > 1 the experts' `groups` are kept on one node each.
+    The plan stands as `ep.placement` on the layer's `epi.experts`, for `--ep-partition-experts`. A layer that is best kept in order,
+    or that the file does not have and that has no slots to spare, gets none.
+
+    Precondition: experts are not partitioned yet. Refuses a file that is not one of loads or counts another number of experts;
+    slots that do not hold the experts, or that the ranks cannot share equally. Leaves alone: everything else; results are the same
+    with and without it, to the bit.
+
+    Statistics: `layers` that have a placement now, `slots-per-rank`, and the load of the busiest rank over the mean, of
+    the worst layer, in thousandths: `max-over-mean-permille-before` (experts in order) and `max-over-mean-permille`.
+  }];
+  let dependentDialects = ["::epigraph::ep::EpDialect"];
+  let options = [
+    Option<"load", "load", "std::string", "", "The file of measured loads">,
+    Option<"ranks", "ranks", "int64_t", "1", "Ranks that share the experts">,
+    Option<"slotsPerRank", "slots-per-rank", "int64_t", "0", "Slots of each rank; 0: the experts and `redundant` more, shared">,
+    Option<"redundant", "redundant", "int64_t", "0", "Replicas of each layer, with slots-per-rank=0">,
+    Option<"groups", "groups", "int64_t", "1", "Groups of neighbouring experts that a token chooses few of">,
+    Option<"nodes", "nodes", "int64_t", "1", "Nodes that the ranks lie on, neighbours together">
+  ];
+}
+
+def ChooseCollectivesPass : Pass<"ep-choose-collectives", "::mlir::ModuleOp"> {
+  let summary = "turns reductions of long messages into a scatter and a gather, and moves the gathers down";
+  let description = [{
+    An `ep.all_reduce` makes each of R ranks read the rows of all others: L + (R - 1) n / B nanoseconds for a message of n bytes, with the
+    link's latency L and bandwidth B (`exec.target`). An `ep.reduce_scatter` followed by an `ep.all_gather` takes
+    2 L + 2 (R - 1) / R n / B, and each rank then needs to do only its share of the row-wise work in between: (1 - 1 / R) of the bytes
+    that this reads and writes, over `memory_gbps`, is saved. Where the sum is less, for the largest step
+    (`exec.limits`, n = batch_tokens * columns * bytes of an element), the reduction is taken apart. `threshold` >= 0 decides by n alone.
+
+    Then each gather moves behind the operations that use it as long as all of them work row by row (norms, elementwise
+    operations, fusion groups of them) and not more is gathered than before. Other operands of these are shared out
+    (`ep.shard_rows`, which moves nothing between ranks). So the residual stream stays shared out (Korthikanti et al., 2022).
+
+    Precondition: a mesh. Leaves alone: reductions of rows that are not the whole batch's, along one rank, or that carry a token;
+    without `exec.target` all of them, unless there is a threshold.
+
+    Statistics: `all-reduces` left, `reduce-scatters` made, operations that gathers have `sunk-past`.
+  }];
+  let dependentDialects = ["::epigraph::ep::EpDialect"];
+  let options = [Option<"threshold", "threshold", "int64_t", "-1",
+                        "Bytes from which a reduction is taken apart; -1: by cost">];
 }
 
 def DecomposeDispatchPass : Pass<"ep-decompose-dispatch", "::mlir::ModuleOp"> {
