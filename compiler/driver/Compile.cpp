@@ -8,7 +8,9 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include "compiler/driver/CompileObserver.h"
 #include "compiler/driver/CountFusion.h"
+#include "compiler/driver/CountWork.h"
 #include "compiler/driver/Diagnostics.h"
 #include "compiler/driver/Package.h"
 #include "compiler/driver/PassPlugins.h"
@@ -18,6 +20,7 @@
 #include "compiler/driver/StartModule.h"
 #include "compiler/driver/TargetAttribute.h"
 #include "compiler/pipeline/Pipeline.h"
+#include "passes/partition/LoadFile.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
 
@@ -44,6 +47,21 @@ absl::StatusCode failureCode(Phase phase) {
                                                               : absl::StatusCode::kInternal;
 }
 
+/// Why there is no such target.
+absl::Status targetStatus(llvm::Error error) {
+  std::error_code kind;
+  std::string message;
+  llvm::handleAllErrors(std::move(error), [&](const llvm::StringError &problem) {
+    kind = problem.convertToErrorCode();
+    message = problem.getMessage();
+  });
+  if (kind == std::errc::invalid_argument)
+    return withCode(ErrorCode::BadTargetFile, absl::InvalidArgumentError(message));
+  return withCode(kind == std::errc::not_supported ? ErrorCode::TargetTooOld
+                                                   : ErrorCode::UnknownTarget,
+                  absl::UnimplementedError(message));
+}
+
 /// One compilation.
 class Compilation {
 public:
@@ -67,6 +85,7 @@ private:
   absl::Status runPhase(Phase phase);
   absl::Status import();
   absl::Status start();
+  absl::Status countSchedule();
   absl::Status runPasses(Phase phase);
   absl::Status passFailure(Phase phase, const Reproducer &reproducer);
   absl::Status generateKernels();
@@ -92,6 +111,14 @@ absl::Status Compilation::checkOptions() {
     return withCode(ErrorCode::BadLimit,
                     absl::InvalidArgumentError(
                         absl::StrCat("--ep is ", options_.ranks, "; expected 1 to ", UINT16_MAX)));
+  if (options_.tensor < 1 || options_.tensor > UINT16_MAX / options_.ranks)
+    return withCode(ErrorCode::BadLimit,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        "--tp is ", options_.tensor, "; expected 1 to ", UINT16_MAX / options_.ranks,
+                        " with --ep ", options_.ranks)));
+  if (!options_.expertLoad.empty())
+    if (auto loads = readExpertLoads(options_.expertLoad.string()); !loads)
+      return absl::InvalidArgumentError("--expert-load: " + llvm::toString(loads.takeError()));
   const ImportLimits &limits = options_.limits;
   if (limits.batchTokens < 1 || limits.batchTokens > INT32_MAX || limits.sequences < 1 ||
       limits.sequences > INT32_MAX || limits.maxContext.value_or(1) < 1)
@@ -100,7 +127,7 @@ absl::Status Compilation::checkOptions() {
                                                "must be positive and less than 2^31"));
   llvm::Expected<Target> target = parseTarget(options_.target);
   if (!target)
-    return absl::UnimplementedError(llvm::toString(target.takeError()));
+    return targetStatus(target.takeError());
   target_ = *target;
   EPIGRAPH_RETURN_IF_ERROR(checkPhases());
   EPIGRAPH_RETURN_IF_ERROR(preparePipeline());
@@ -134,10 +161,15 @@ absl::Status Compilation::preparePipeline() {
   registerPasses();
   EPIGRAPH_RETURN_IF_ERROR(loadPassPlugins(options_.passPlugins));
   pipeline_.ranks = options_.ranks;
+  pipeline_.tensor = options_.tensor;
+  pipeline_.tensorMode = options_.tensorMode;
+  pipeline_.expertLoad = options_.expertLoad.string();
+  pipeline_.redundantExperts = options_.redundantExperts;
   pipeline_.attention = options_.attention == AttentionSharing::Data
                             ? ep::AttentionMode::Data
                             : ep::AttentionMode::Replicated;
   pipeline_.compute = options_.compute;
+  pipeline_.batches = options_.batches;
   pipeline_.fusionLevel = options_.fusionLevel;
   pipeline_.optimize = options_.optimize;
   pipeline_.disabled = options_.disabledPasses;
@@ -158,7 +190,7 @@ absl::StatusOr<CompileResult> Compilation::run() {
   report.target = options_.target;
   report.compute = options_.compute == ComputeType::Float32 ? "float32" : "bf16";
   report.attention = options_.attention == AttentionSharing::Data ? "data" : "replicated";
-  report.ranks = options_.ranks;
+  report.ranks = options_.ranks * options_.tensor;
   for (Phase phase : kPhases) {
     if (skips(phase))
       continue;
@@ -189,7 +221,7 @@ absl::Status Compilation::runPhase(Phase phase) {
     EPIGRAPH_RETURN_IF_ERROR(start());
   EPIGRAPH_RETURN_IF_ERROR(runPasses(phase));
   if (phase == Phase::Schedule)
-    result_.report.fusion = countFusion(*model_.module);
+    EPIGRAPH_RETURN_IF_ERROR(countSchedule());
   if (phase == Phase::Codegen)
     EPIGRAPH_RETURN_IF_ERROR(generateKernels());
   if (options_.dumpDirectory.empty())
@@ -213,11 +245,23 @@ absl::Status Compilation::start() {
     EPIGRAPH_ASSIGN_OR_RETURN(model_,
                               readStartModule(context_, diagnostics_, options_, *checkpoint_));
     if (options_.startPhase > Phase::Schedule)
-      result_.report.fusion = countFusion(*model_.module);
+      EPIGRAPH_RETURN_IF_ERROR(countSchedule());
   }
   (*model_.module)->setAttr(exec::kTargetAttrName, targetAttribute(context_, target_));
   result_.report.model = model_.architecture;
   result_.report.checkpointBytes = checkpoint_->totalBytes();
+  if (options_.observer)
+    options_.observer->afterPass(Phase::Import, phaseName(Phase::Import), *model_.module);
+  return absl::OkStatus();
+}
+
+/// What the report says of a module with launches.
+absl::Status Compilation::countSchedule() {
+  result_.report.fusion = countFusion(*model_.module);
+  FailureOr<std::vector<StepWork>> work = countWork(*model_.module);
+  if (failed(work))
+    return diagnostics_.takeErrors(absl::StatusCode::kInternal, "counting the work of a step");
+  result_.report.work = std::move(*work);
   return absl::OkStatus();
 }
 
@@ -228,6 +272,8 @@ absl::Status Compilation::runPasses(Phase phase) {
   if (passes.empty())
     return absl::OkStatus();
   reproducer.watch(passes);
+  if (options_.observer)
+    passes.addInstrumentation(observePasses(*options_.observer, phase));
   if (succeeded(passes.run(*model_.module)))
     return absl::OkStatus();
   crashed_ = reproducer.crashed();
@@ -254,6 +300,8 @@ absl::Status Compilation::passFailure(Phase phase, const Reproducer &reproducer)
 absl::Status Compilation::generateKernels() {
   if (failed(cpu::buildKernelLibrary(*model_.module, target_.cpu, kernels_)))
     return diagnostics_.takeErrors(failureCode(Phase::Codegen), phaseName(Phase::Codegen));
+  if (options_.observer)
+    options_.observer->afterKernels(*model_.module, kernels_);
   return options_.dumpDirectory.empty() ? absl::OkStatus()
                                         : dump(Phase::Codegen, "-kernels", kernels_.kernelsMlir);
 }

@@ -15,12 +15,16 @@
 #include "compiler/driver/Report.h"
 #include "compiler/import/ImportLimits.h"
 #include "compiler/pipeline/Phase.h"
+#include "passes/partition/TensorMode.h"
 #include "passes/quant/ComputeType.h"
+#include "passes/schedule/BatchSplit.h"
 
 namespace epigraph {
 
 /// How attention is shared among ranks: all run it on all tokens, or each on sequences of its own.
 enum class AttentionSharing { Replicated, Data };
+
+class CompileObserver;
 
 struct CompileOptions {
   /// A Hugging Face checkpoint folder.
@@ -30,10 +34,21 @@ struct CompileOptions {
   std::filesystem::path output;
   /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4", ...
   std::string target = "cpu";
+  /// Groups of ranks, which share the experts.
   int64_t ranks = 1;
+  /// Ranks of each group, which share projections, heads and each expert: tensor parallelism.
+  int64_t tensor = 1;
+  TensorMode tensorMode = TensorMode::Auto;
+  /// A file of measured loads (docs/how-to/place-experts.md), by which experts are placed. Empty:
+  /// expert e goes to group e * ranks / experts.
+  std::filesystem::path expertLoad;
+  /// With `expertLoad`: replicas of busy experts in each layer, over all groups.
+  int64_t redundantExperts = 0;
   AttentionSharing attention = AttentionSharing::Replicated;
   ComputeType compute = ComputeType::BFloat16;
   ImportLimits limits;
+  /// Whether exchanges of one half of a batch run behind the other half's experts.
+  BatchSplit batches = BatchSplit::Auto;
   /// How far operations are put together into kernels: 0 (not at all) to 3.
   int64_t fusionLevel = 2;
   /// False: every pass that may be left out is.
@@ -57,12 +72,16 @@ struct CompileOptions {
   /// dumpDirectory, or else in the working directory; and none for refusals that have a code, which
   /// are no failures of a pass.
   std::filesystem::path reproducer;
+  /// Puts the IR after codegen into the artifact, for `epigraph inspect --graph`.
+  bool keepIr = false;
   /// Called as each phase starts, and within long ones with the share done, from 0 to 1.
   std::function<void(Phase, double)> progress;
   /// Warnings of passes, one line each.
   std::function<void(std::string_view)> warning;
   /// Polled; once true, compiling ends with Cancelled and nothing is left behind.
   const std::atomic<bool> *cancelled = nullptr;
+  /// Told of every pass (compiler/driver/CompileObserver.h).
+  CompileObserver *observer = nullptr;
 };
 
 struct CompileResult {

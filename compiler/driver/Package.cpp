@@ -11,6 +11,7 @@
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
+#include "llvm/Support/raw_ostream.h"
 
 namespace epigraph {
 namespace {
@@ -63,6 +64,14 @@ std::string_view textOf(const std::vector<uint8_t> &bytes) {
   return {reinterpret_cast<const char *>(bytes.data()), bytes.size()};
 }
 
+/// With the location of every operation.
+std::string moduleText(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  module->print(stream, mlir::OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/false));
+  return text + "\n";
+}
+
 absl::Status copyTokenizer(const Checkpoint &checkpoint, StagedArtifact &artifact) {
   std::filesystem::path path = checkpoint.directory() / kTokenizerFile;
   std::error_code error;
@@ -96,8 +105,10 @@ absl::Status packageArtifact(const CompileOptions &options, const ImportedModel 
   EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kPlanFile, textOf(plan->bytes)));
   EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kKernelsFile, kernels.sharedObject));
   EPIGRAPH_RETURN_IF_ERROR(copyTokenizer(checkpoint, artifact));
+  if (options.keepIr)
+    EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kIrFile, moduleText(*model.module)));
   PackOptions packing;
-  packing.ranks = report.ranks;
+  packing.mesh = reference::MeshShape::of(*model.module, {});
   packing.cancelled = options.cancelled;
   if (options.progress)
     packing.progress = [&](double share) { options.progress(Phase::Pack, share); };

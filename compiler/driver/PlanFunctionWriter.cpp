@@ -3,6 +3,7 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 #include "compiler/driver/Diagnostics.h"
+#include "passes/schedule/UnderWay.h"
 
 using namespace mlir;
 
@@ -88,14 +89,29 @@ LogicalResult PlanFunctionWriter::addOperation(Operation *op) {
         return success(succeeded(index));
       })
       .Case([&](exec::LaunchOp launch) { return addLaunch(launch); })
-      .Case([&](ep::ShardRowsOp) { return addCollective(op, plan::CollectiveKind::ShardRows); })
-      .Case([&](ep::AllGatherOp) { return addCollective(op, plan::CollectiveKind::AllGatherRows); })
-      .Case([&](ep::AllReduceOp) { return addCollective(op, plan::CollectiveKind::AllReduce); })
-      .Case([&](ep::ReduceScatterOp) {
+      .Case([&](ep::ShardRowsOp op) { return addCollective(op, plan::CollectiveKind::ShardRows); })
+      .Case([&](ep::ShardColumnsOp op) {
+        return addCollective(op, plan::CollectiveKind::ShardColumns);
+      })
+      .Case([&](ep::AllGatherOp op) {
+        return addCollective(op, plan::CollectiveKind::AllGatherRows);
+      })
+      .Case([&](ep::AllReduceOp op) { return addCollective(op, plan::CollectiveKind::AllReduce); })
+      .Case([&](ep::ReduceScatterOp op) {
         return addCollective(op, plan::CollectiveKind::ReduceScatter);
+      })
+      .Case([&](ep::GatherColumnsOp op) {
+        return addCollective(op, plan::CollectiveKind::GatherColumns);
       })
       .Case([&](ep::ScatterExpertsOp scatter) { return addScatter(scatter); })
       .Case([&](ep::GatherExpertsOp gather) { return addGather(gather); })
+      .Case([&](ep::WaitOp wait) {
+        plan::WaitT step;
+        for (Value token : wait.getTokens()) // the latest ends all before it
+          step.until = std::max(step.until, startedAt_.at(token.getDefiningOp()));
+        addStep(wait, step);
+        return success();
+      })
       .Case([&](func::ReturnOp op) {
         addOutputs(op);
         return success();
@@ -109,6 +125,8 @@ template <typename T> void PlanFunctionWriter::addStep(Operation *op, T step) {
   auto entry = std::make_unique<plan::StepT>();
   entry->location = locationText(op->getLoc());
   entry->op.Set(std::move(step));
+  if (tokenOf(op))
+    startedAt_[op] = static_cast<uint32_t>(result_->steps.size());
   result_->steps.push_back(std::move(entry));
 }
 
@@ -152,13 +170,16 @@ LogicalResult PlanFunctionWriter::addLaunch(exec::LaunchOp launch) {
   return success();
 }
 
-LogicalResult PlanFunctionWriter::addCollective(Operation *op, plan::CollectiveKind kind) {
+template <typename Op>
+LogicalResult PlanFunctionWriter::addCollective(Op op, plan::CollectiveKind kind) {
   if (failed(addBuffers(op)))
     return failure();
   plan::CollectiveT step;
   step.kind = kind;
-  step.source = owned(ref(op->getOperand(0)));
-  step.result = owned(ref(op->getResult(0)));
+  step.axis = op.getAxis() == ep::Axis::Tensor ? plan::Axis::Tensor : plan::Axis::Expert;
+  step.source = owned(ref(op.getX()));
+  step.result = owned(ref(op.getResult()));
+  step.starts = static_cast<bool>(op.getToken());
   addStep(op, std::move(step));
   return success();
 }
@@ -178,6 +199,7 @@ LogicalResult PlanFunctionWriter::addScatter(ep::ScatterExpertsOp op) {
   step.result_counts = owned(ref(op.getReceivedCounts()));
   step.placement = tables_.placement(op.getPlacement());
   step.exchange = exchangeOf(op);
+  step.starts = static_cast<bool>(op.getToken());
   addStep(op, std::move(step));
   return success();
 }
@@ -192,6 +214,7 @@ LogicalResult PlanFunctionWriter::addGather(ep::GatherExpertsOp op) {
   step.result = owned(ref(op.getResult()));
   step.placement = tables_.placement(scatter.getPlacement());
   step.exchange = exchangeOf(scatter);
+  step.starts = static_cast<bool>(op.getToken());
   addStep(op, std::move(step));
   return success();
 }

@@ -28,7 +28,7 @@ private:
   mlir::LogicalResult addOperation(mlir::Operation *op);
   mlir::LogicalResult addLaunch(exec::LaunchOp launch);
   mlir::LogicalResult mapCacheResults(exec::LaunchOp launch);
-  mlir::LogicalResult addCollective(mlir::Operation *op, plan::CollectiveKind kind);
+  template <typename Op> mlir::LogicalResult addCollective(Op op, plan::CollectiveKind kind);
   mlir::LogicalResult addScatter(ep::ScatterExpertsOp op);
   mlir::LogicalResult addGather(ep::GatherExpertsOp op);
   void addOutputs(mlir::func::ReturnOp op);
@@ -42,6 +42,8 @@ private:
   PlanTables &tables_;
   std::unique_ptr<plan::FunctionT> result_;
   llvm::DenseMap<mlir::Value, plan::Ref> refs_;
+  /// The steps of collectives that only start.
+  llvm::DenseMap<mlir::Operation *, uint32_t> startedAt_;
   uint64_t naiveBytes_ = 0;
 };
 

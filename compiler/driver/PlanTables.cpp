@@ -40,7 +40,17 @@ plan::Rows planRows(RowExtent extent) {
     kind = plan::RowKind::Received;
     break;
   }
-  return plan::Rows(kind, static_cast<uint16_t>(extent.exchange),
+  if (extent.half != RowExtent::Half::Whole) {
+    const bool first = extent.half == RowExtent::Half::First;
+    if (extent.kind == RowExtent::Kind::Tokens)
+      kind = first ? plan::RowKind::FirstHalf : plan::RowKind::SecondHalf;
+    else
+      kind = first ? plan::RowKind::LocalFirstHalf : plan::RowKind::LocalSecondHalf;
+  }
+  const bool isShare = extent.kind == RowExtent::Kind::LocalTokens;
+  return plan::Rows(kind,
+                    static_cast<uint16_t>(isShare ? static_cast<unsigned>(extent.axis)
+                                                  : extent.exchange),
                     static_cast<uint32_t>(extent.factor));
 }
 
@@ -96,8 +106,8 @@ uint32_t PlanTables::placement(ep::PlacementAttr placement) {
   auto [entry, isNew] = placements_.try_emplace(placement, plan_.placements.size());
   if (isNew) {
     auto table = std::make_unique<plan::PlacementT>();
-    for (int64_t expert = 0; expert < placement.getExperts(); ++expert)
-      table->owner.push_back(static_cast<uint16_t>(placement.getOwner(expert)));
+    for (int64_t slot = 0; slot < placement.getNumSlots(); ++slot)
+      table->owner.push_back(static_cast<uint16_t>(placement.getOwner(slot)));
     plan_.placements.push_back(std::move(table));
   }
   return entry->second;

@@ -19,7 +19,8 @@ LogicalResult addHead(ModuleOp module, plan::PlanT &plan) {
   plan.version = kPlanVersion;
   plan.ranks = 1;
   for (auto mesh : module.getOps<ep::MeshOp>()) {
-    plan.ranks = static_cast<uint32_t>(mesh.getExpert());
+    plan.ranks = static_cast<uint32_t>(mesh.getRanks());
+    plan.tensor = static_cast<uint32_t>(mesh.getTensor());
     plan.attention = mesh.getAttention() == ep::AttentionMode::Data ? plan::Attention::Data
                                                                     : plan::Attention::Replicated;
   }

@@ -53,7 +53,8 @@ void setLimits(ModuleOp module, int64_t modelContext, std::optional<int32_t> max
   info.pages = static_cast<int32_t>(std::min<int64_t>(pages, INT32_MAX));
 }
 
-absl::StatusOr<ModelInfo> infoOf(ModuleOp module, const ReferenceOptions &options, int ranks) {
+absl::StatusOr<ModelInfo> infoOf(ModuleOp module, const ReferenceOptions &options,
+                                 const reference::MeshShape &shape) {
   auto model = module->getAttrOfType<epi::ModelAttr>(epi::kModelAttrName);
   if (!model)
     return absl::InvalidArgumentError("the module has no epi.model attribute, so it is no model; "
@@ -65,9 +66,10 @@ absl::StatusOr<ModelInfo> infoOf(ModuleOp module, const ReferenceOptions &option
   info.architecture = model.getArchitecture().getValue().str();
   info.vocab = static_cast<int32_t>(model.getVocab());
   info.hidden = static_cast<int32_t>(model.getHidden());
-  info.ranks = ranks;
+  info.ranks = shape.ranks();
   for (ep::MeshOp mesh : module.getOps<ep::MeshOp>())
     info.dataParallelAttention = mesh.getAttention() == ep::AttentionMode::Data;
+  info.lanes = info.dataParallelAttention ? shape.expert : 1;
   info.hasMtp = module.lookupSymbol<func::FuncOp>("mtp") != nullptr;
   info.hasDecode = module.lookupSymbol<func::FuncOp>("decode") != nullptr;
   setLimits(module, model.getMaxContext(), options.maxBatchTokens, info);
@@ -130,7 +132,7 @@ ReferenceExecutor::open(const std::string &ir, const std::string &name,
                                                           .threads = options.threads,
                                                           .deadline = options.deadline,
                                                           .roundToTypes = options.roundToTypes});
-  absl::StatusOr<ModelInfo> info = infoOf(*self->module, options, self->interpreter->ranks());
+  absl::StatusOr<ModelInfo> info = infoOf(*self->module, options, self->interpreter->meshShape());
   if (!info.ok())
     return withContext(info.status(), name);
   self->modelInfo = *info;
@@ -190,17 +192,17 @@ absl::StatusOr<std::vector<StepResult>> ReferenceExecutor::step(std::string_view
   auto function = module->lookupSymbol<func::FuncOp>({name.data(), name.size()});
   if (!function)
     return absl::InvalidArgumentError(absl::StrCat("the model has no function ", abslView(name)));
-  size_t lanes = modelInfo.dataParallelAttention ? static_cast<size_t>(modelInfo.ranks) : 1;
+  size_t lanes = static_cast<size_t>(modelInfo.lanes);
   if (batches.size() != lanes)
     return absl::InvalidArgumentError(
         absl::StrCat("a step takes ", lanes, " batches here, got ", batches.size()));
   std::vector<reference::RankInput> inputs;
+  size_t ranks = static_cast<size_t>(modelInfo.ranks);
   for (const StepBatch &batch : batches) {
     EPIGRAPH_RETURN_IF_ERROR(batchCheck->check(batch, takesHidden(function)));
-    EPIGRAPH_ASSIGN_OR_RETURN(inputs.emplace_back(), inputOf(function, batch));
+    EPIGRAPH_ASSIGN_OR_RETURN(reference::RankInput input, inputOf(function, batch));
+    inputs.insert(inputs.end(), ranks / lanes, input); // the same for all ranks of a lane
   }
-  while (static_cast<int>(inputs.size()) < modelInfo.ranks) // replicated: the same for all
-    inputs.push_back(inputs.front());
   FailureOr<std::vector<reference::RankResult>> outcome =
       interpreter->run(function.getName(), inputs, state);
   if (failed(outcome))
@@ -208,7 +210,7 @@ absl::StatusOr<std::vector<StepResult>> ReferenceExecutor::step(std::string_view
   results = std::move(*outcome);
   std::vector<StepResult> found;
   for (size_t lane = 0; lane < lanes; ++lane) {
-    EPIGRAPH_ASSIGN_OR_RETURN(found.emplace_back(), resultOf(function, results[lane], wantHidden));
+    EPIGRAPH_ASSIGN_OR_RETURN(found.emplace_back(), resultOf(function, results[lane * (ranks / lanes)], wantHidden));
   }
   return found;
 }

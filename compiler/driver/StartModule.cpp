@@ -9,6 +9,7 @@
 
 #include "compiler/driver/WeightLayout.h"
 #include "dialects/exec/Exec.h"
+#include "passes/partition/PendingExperts.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
 
@@ -58,6 +59,9 @@ Progress progressOf(ModuleOp module) {
   Progress progress;
   if (!module.getOps<ep::MeshOp>().empty())
     progress = {Phase::Partition, "ep.mesh and no exec.kernel"};
+  for (ep::MeshOp mesh : module.getOps<ep::MeshOp>())
+    if (mesh->hasAttr(kPendingExpertsAttrName))
+      progress = {Phase::Fuse, "an ep.mesh without experts"};
   for (exec::KernelOp kernel : module.getOps<exec::KernelOp>())
     progress = kernel.getTilingAttr() ? Progress{Phase::Codegen, "kernels with a tiling"}
                                       : Progress{Phase::Schedule, "exec.kernel and no arena"};
@@ -71,11 +75,13 @@ Progress progressOf(ModuleOp module) {
 absl::Status checkPhase(ModuleOp module, Phase start) {
   Progress progress = progressOf(module);
   // Before partition any of several phases may come next; later only one.
-  bool early = progress.done == Phase::Import;
+  bool early = progress.done < Phase::Partition;
   Phase next = static_cast<Phase>(static_cast<int>(progress.done) + 1);
-  if (early ? start > Phase::Import && start <= Phase::Partition : start == next)
+  if (early ? start > progress.done && start <= Phase::Partition : start == next)
     return absl::OkStatus();
-  std::string expected(early ? "one from canonicalize to partition" : phaseName(next));
+  std::string expected(phaseName(next));
+  if (early)
+    expected = absl::StrCat("one from ", expected, " to partition");
   return withCode(ErrorCode::WrongStartPhase,
                   absl::InvalidArgumentError(absl::StrCat(
                       "the IR has ", progress.mark.str(), ", so --start-phase must be ", expected,
@@ -93,6 +99,9 @@ absl::Status checkFlags(ModuleOp module, const CompileOptions &options) {
     if (static_cast<int64_t>(mesh.getExpert()) != options.ranks)
       return mismatch(absl::StrCat(mesh.getExpert(), " ranks"),
                       absl::StrCat("--ep ", mesh.getExpert()));
+    if (static_cast<int64_t>(mesh.getTensor()) != options.tensor)
+      return mismatch(absl::StrCat("groups of ", mesh.getTensor(), " ranks"),
+                      absl::StrCat("--tp ", mesh.getTensor()));
     bool data = mesh.getAttention() == ep::AttentionMode::Data;
     if (data != (options.attention == AttentionSharing::Data))
       return mismatch(absl::StrCat(data ? "data" : "replicated", " attention"),

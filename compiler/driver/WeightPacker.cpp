@@ -39,7 +39,7 @@ public:
       : source_(source), options_(options) {
     workers_.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     for (const StoredWeight &weight : weights)
-      total_ += weight.bytes() * (weight.shared ? 1 : static_cast<uint64_t>(options.ranks));
+      total_ += weight.bytes() * (weight.shared ? 1 : static_cast<uint64_t>(options.mesh.ranks()));
   }
 
   /// Writes `weights` as rank `rank` has them.
@@ -76,7 +76,7 @@ absl::Status Packer::writeWeight(const StoredWeight &weight, int rank, Safetenso
   exec::WeightOp whole = weight.op;
   const int64_t rows = weight.shape.size() > 2 ? weight.shape.front() : 0;
   for (int64_t row = 0; row < rows; ++row) {
-    mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(whole, rank, row);
+    mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(whole, options_.mesh, rank, row);
     if (!slice)
       return writeValues(whole, weight, rank, writer);
     EPIGRAPH_RETURN_IF_ERROR(writeValues(*slice, weight, rank, writer));
@@ -88,6 +88,7 @@ absl::Status Packer::writeValues(exec::WeightOp program, const StoredWeight &wei
                                  SafetensorsWriter &writer) {
   reference::WeightOptions evaluation;
   evaluation.rank = rank;
+  evaluation.mesh = options_.mesh;
   evaluation.workers = workers_;
   auto values = reference::evaluateWeight(program, source_, evaluation);
   if (failed(values))
@@ -117,9 +118,9 @@ absl::Status packWeights(llvm::ArrayRef<StoredWeight> weights, reference::Weight
   EPIGRAPH_RETURN_IF_ERROR(packer.writeFile(directory / kSharedWeightsFile,
                                             fileOrder(weights, /*shared=*/true), /*rank=*/0));
   std::vector<const StoredWeight *> local = fileOrder(weights, /*shared=*/false);
-  for (int64_t rank = 0; rank < options.ranks; ++rank)
-    EPIGRAPH_RETURN_IF_ERROR(packer.writeFile(
-        directory / rankWeightsFile(static_cast<uint32_t>(rank)), local, static_cast<int>(rank)));
+  for (int rank = 0; rank < options.mesh.ranks(); ++rank)
+    EPIGRAPH_RETURN_IF_ERROR(
+        packer.writeFile(directory / rankWeightsFile(static_cast<uint32_t>(rank)), local, rank));
   return absl::OkStatus();
 }
 

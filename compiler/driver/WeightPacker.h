@@ -10,13 +10,14 @@
 
 #include "absl/status/status.h"
 
+#include "codegen/reference/MeshShape.h"
 #include "codegen/reference/WeightSource.h"
 #include "compiler/driver/WeightLayout.h"
 
 namespace epigraph {
 
 struct PackOptions {
-  int64_t ranks = 1;
+  reference::MeshShape mesh;
   /// Called with the share of all bytes written so far.
   std::function<void(double)> progress;
   /// Polled; once true, packing ends with Cancelled.

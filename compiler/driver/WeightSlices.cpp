@@ -1,8 +1,9 @@
 // Follows the program back from its result: an operation that treats the rows of its operands alike
-// is cloned on one row; `ep.local_experts` shifts the row's number; a stack gives way to the one
-// tensor with that number. Anything else ends the attempt.
+// is cloned on one row; `ep.local_experts` and an `ep.local_shard` of rows change the row's number; a
+// stack gives way to the one tensor with that number. Anything else ends the attempt.
 #include "compiler/driver/WeightSlices.h"
 
+#include "codegen/reference/WeightProgram.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -25,6 +26,7 @@ int64_t rowsOf(Value value) { return cast<RankedTensorType>(value.getType()).get
 bool keepsRowsApart(Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case([](epi::CastOp) { return true; })
+      .Case([](ep::LocalShardOp shard) { return shard.getDim() != 0; })
       .Case([](epi::ConcatOp concat) { return concat.getDim() != 0; })
       .Case([](epi::SplitOp split) { return split.getDim() != 0; })
       .Case([](epi::TransposeOp transpose) { return transpose.getPermutation().front() == 0; })
@@ -34,18 +36,26 @@ bool keepsRowsApart(Operation *op) {
 
 class Slicer {
 public:
-  Slicer(OpBuilder &builder, int64_t rank) : builder_(builder), rank_(rank) {}
+  Slicer(OpBuilder &builder, const reference::MeshShape &mesh, int rank)
+      : builder_(builder), mesh_(mesh), rank_(rank) {}
 
   /// Row `index` of `value`, or null.
   Value row(Value value, int64_t index) {
     return llvm::TypeSwitch<Operation *, Value>(value.getDefiningOp())
         .Case([&](epi::WeightStackOp stack) { return rowOfStack(stack, index); })
         .Case([&](ep::LocalExpertsOp local) {
-          return row(local.getW(), rank_ * local.getPlacement().getLocalExperts() + index);
+          ep::PlacementAttr placement = local.getPlacement();
+          int64_t first = mesh_.place(ep::Axis::Expert, rank_) * placement.getLocalExperts();
+          return row(local.getW(), placement.getExpertOf(first + index));
         })
         .Case([&](exec::PackOp pack) { return row(pack.getX(), index); })
         .Default([&](Operation *op) -> Value {
-          if (!op || !keepsRowsApart(op))
+          if (!op)
+            return nullptr;
+          auto shard = dyn_cast<ep::LocalShardOp>(op);
+          if (shard && shard.getDim() == 0)
+            return row(shard.getW(), reference::shardRange(shard, mesh_, rank_).first + index);
+          if (!keepsRowsApart(op))
             return nullptr;
           return rowOfClone(op, cast<OpResult>(value).getResultNumber(), index);
         });
@@ -74,18 +84,20 @@ private:
   }
 
   OpBuilder &builder_;
-  int64_t rank_;
+  const reference::MeshShape &mesh_;
+  int rank_;
 };
 
 } // namespace
 
-OwningOpRef<exec::WeightOp> sliceWeight(exec::WeightOp weight, int64_t rank, int64_t index) {
+OwningOpRef<exec::WeightOp> sliceWeight(exec::WeightOp weight, const reference::MeshShape &mesh,
+                                        int rank, int64_t index) {
   OpBuilder builder(weight.getContext());
   OwningOpRef<exec::WeightOp> slice = exec::WeightOp::create(
       builder, weight.getLoc(), weight.getSymName(), oneRow(weight.getType()));
   builder.setInsertionPointToEnd(&slice->getBody().emplaceBlock());
   Value whole = weight.getBody().front().getTerminator()->getOperand(0);
-  Value row = Slicer(builder, rank).row(whole, index);
+  Value row = Slicer(builder, mesh, rank).row(whole, index);
   if (!row)
     return nullptr;
   exec::YieldOp::create(builder, weight.getLoc(), row);

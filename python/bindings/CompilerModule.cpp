@@ -38,6 +38,14 @@ CompileOptions optionsOf(const std::string &model, const std::string &output,
   options.output = output;
   options.target = dict["target"].cast<std::string>();
   options.ranks = dict["ep"].cast<int64_t>();
+  options.tensor = dict["tp"].cast<int64_t>();
+  options.tensorMode = choose<TensorMode>(dict, "tp_mode",
+                                          {{"auto", TensorMode::Auto},
+                                           {"column", TensorMode::Column},
+                                           {"row", TensorMode::Row},
+                                           {"2d", TensorMode::TwoDimensional}});
+  options.expertLoad = dict["expert_load"].cast<std::string>();
+  options.redundantExperts = dict["redundant_experts"].cast<int64_t>();
   options.attention = choose<AttentionSharing>(
       dict, "attention",
       {{"replicated", AttentionSharing::Replicated}, {"data", AttentionSharing::Data}});

@@ -17,6 +17,10 @@ def compile(
     *,
     target: str = "cpu",
     ep: int = 1,
+    tp: int = 1,
+    tp_mode: str = "auto",
+    expert_load: Optional[PathLike] = None,
+    redundant_experts: int = 0,
     attention: str = "replicated",
     compute: str = "bf16",
     max_batch_tokens: int = 512,
@@ -27,7 +31,10 @@ def compile(
     """Compiles a Hugging Face checkpoint directory.
 
     The options are those of ``epigraph compile``: ``target`` is ``cpu`` (this machine) or
-    ``cpu:NAME``; ``ep`` ranks share the experts; ``attention`` is ``replicated`` or ``data``;
+    ``cpu:NAME``; ``ep`` groups share the experts; the ``tp`` ranks of each group share heads,
+    projections and experts, as ``tp_mode`` (``auto``, ``column``, ``row``, ``2d``) says;
+    ``expert_load`` names a file of measured loads, by which experts are placed, with
+    ``redundant_experts`` replicas of busy ones; ``attention`` is ``replicated`` or ``data``;
     ``compute`` is ``bf16`` or ``float32``; the limits bound one rank's batch (``max_context``: by
     default the model's own, at most 4096). ``dump_phases`` names a directory for the IR after each
     phase.
@@ -39,6 +46,10 @@ def compile(
     options = {
         "target": target,
         "ep": ep,
+        "tp": tp,
+        "tp_mode": tp_mode,
+        "expert_load": os.fspath(expert_load) if expert_load is not None else "",
+        "redundant_experts": redundant_experts,
         "attention": attention,
         "compute": compute,
         "max_batch_tokens": max_batch_tokens,

@@ -87,8 +87,10 @@ constexpr ErrorInfo kCatalog[] = {
      "weights",
      "the message names what is supported", "grep model_type MODEL_DIR/config.json"},
     {ErrorCode::UnevenExperts, Unsupported,
-     "… experts, which … ranks cannot share equally; choose a number of ranks that divides them: …",
-     "--ep does not divide the number of experts", "one of the numbers that the message lists",
+     "… which … ranks cannot share equally; choose a number of …; … slots hold only …",
+     "--ep does not divide the number of experts (and replicas), or --tp that of heads or an inner "
+     "dimension",
+     "one of the numbers that the message lists",
      "epigraph compile MODEL_DIR -o NAME.epi --ep 4"},
     {ErrorCode::UnknownTarget, Unsupported,
      "… no x86-64 CPU of that name; known are …; … is not a CPU target; …",
