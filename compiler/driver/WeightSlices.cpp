@@ -101,6 +101,7 @@ OwningOpRef<exec::WeightOp> sliceWeight(exec::WeightOp weight, const reference::
   if (!row)
     return nullptr;
   exec::YieldOp::create(builder, weight.getLoc(), row);
+  slice->setRankLocal(!slice->getBody().getOps<ep::LocalShardOp>().empty());
   return slice;
 }
 

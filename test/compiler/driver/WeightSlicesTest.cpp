@@ -9,6 +9,9 @@
 namespace epigraph {
 namespace {
 
+/// Ranks 0 and 1 are the members of the first group.
+constexpr reference::MeshShape kMesh{2, 2};
+
 class WeightSlicesTest : public testing::Test {
 protected:
   WeightSlicesTest() { context_.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect>(); }
@@ -24,6 +27,7 @@ protected:
     reference::RandomWeights source(7);
     reference::WeightOptions options;
     options.rank = rank;
+    options.mesh = kMesh;
     auto values = reference::evaluateWeight(weight, source, options);
     EXPECT_TRUE(succeeded(values));
     return succeeded(values) ? (*values)->floatVector() : std::vector<float>();
@@ -46,12 +50,44 @@ constexpr const char *kExperts = R"(
     exec.yield %5 : tensor<2x6x4xf32, #exec.panel<columns = 2, depth = 1>>
   })";
 
-TEST_F(WeightSlicesTest, RowsAreThoseOfTheWhole) {
-  exec::WeightOp weight = parse(kExperts);
-  for (int rank : {0, 1}) {
+/// Replicas of experts in any order, each cut in its last dimension.
+constexpr const char *kReplicas = R"(
+  exec.weight rank_local @experts : tensor<2x3x2xf32> {
+    %down = epi.weight_stack "e.{}.down" : tensor<3x3x4xf32>
+    %0 = ep.local_shard %down {axis = #ep.axis<tensor>, dim = 2 : i64, parts = 2 : i64} : tensor<3x3x4xf32> to tensor<3x3x2xf32>
+    %1 = ep.local_experts %0 {placement = #ep.placement<experts = 3, ranks = 2, slots = [2, 0, 1, 2]>} : tensor<3x3x2xf32> to tensor<2x3x2xf32>
+    exec.yield %1 : tensor<2x3x2xf32>
+  })";
+
+TEST_F(WeightSlicesTest, PartsAndReplicasAreWhereTheMeshSays) {
+  exec::WeightOp whole = parse(R"(exec.weight @all : tensor<3x3x4xf32> {
+    %0 = epi.weight_stack "e.{}.down" : tensor<3x3x4xf32>
+    exec.yield %0 : tensor<3x3x4xf32>
+  })");
+  std::vector<float> all = evaluate(whole, 0);
+  exec::WeightOp weight = parse(kReplicas);
+  const int64_t experts[2][2] = {{2, 0}, {1, 2}};
+  for (int rank = 0; rank < 4; ++rank) {
+    std::vector<float> mine = evaluate(weight, rank), expected;
+    for (int64_t expert : experts[rank / 2])
+      for (int64_t row = 0; row < 3; ++row)
+        for (int64_t column : {0, 1})
+          expected.push_back(
+              all[static_cast<size_t>((expert * 3 + row) * 4 + rank % 2 * 2 + column)]);
+    EXPECT_EQ(mine, expected) << "rank " << rank;
+  }
+}
+
+class WeightSlicesOfTest : public WeightSlicesTest,
+                           public testing::WithParamInterface<const char *> {};
+INSTANTIATE_TEST_SUITE_P(Programs, WeightSlicesOfTest, testing::Values(kExperts, kReplicas));
+
+TEST_P(WeightSlicesOfTest, RowsAreThoseOfTheWhole) {
+  exec::WeightOp weight = parse(GetParam());
+  for (int rank = 0; rank < 4; ++rank) {
     std::vector<float> rows;
     for (int64_t index : {0, 1}) {
-      mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(weight, rank, index);
+      mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(weight, kMesh, rank, index);
       ASSERT_TRUE(slice);
       EXPECT_TRUE(succeeded(mlir::verify(*slice)));
       std::vector<float> row = evaluate(*slice, rank);
@@ -79,7 +115,7 @@ TEST_F(WeightSlicesTest, NotWhereRowsMix) {
         exec.yield %1 : tensor<2x2x2xf32>
       })"};
   for (const char *program : kPrograms)
-    EXPECT_FALSE(sliceWeight(parse(program), 0, 0)) << program;
+    EXPECT_FALSE(sliceWeight(parse(program), {}, 0, 0)) << program;
 }
 
 } // namespace
