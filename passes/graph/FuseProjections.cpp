@@ -10,6 +10,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace epigraph {
@@ -25,26 +26,35 @@ namespace {
 constexpr llvm::StringLiteral kPass = "epi-fuse-projections";
 
 /// What projections must agree in to be fused: input, counts (of grouped linears, else null), and
-/// the element types of weight and result.
-using Key = std::tuple<Value, Value, Type, Type>;
+/// the element types of weight, result and bias (null without one).
+using Key = std::tuple<Value, Value, Type, Type, Type>;
 using Groups = llvm::MapVector<Key, SmallVector<Operation *>>;
 
-/// The weight is the last operand of both kinds of projection.
-Value getWeight(Operation *projection) { return projection->getOperands().back(); }
+Value getWeight(Operation *projection) {
+  auto grouped = dyn_cast<epi::GroupedLinearOp>(projection);
+  return grouped ? grouped.getW() : cast<epi::LinearOp>(projection).getW();
+}
+
+/// The bias that only a grouped linear can have, or null.
+Value getBias(Operation *projection) {
+  auto grouped = dyn_cast<epi::GroupedLinearOp>(projection);
+  return grouped ? grouped.getBias() : Value();
+}
 
 Groups collectProjections(Block &block) {
   Groups groups;
   for (Operation &op : block) {
     if (!isa<epi::LinearOp, epi::GroupedLinearOp>(op))
       continue;
-    Value weight = getWeight(&op);
-    if (!isWeightExpression(weight)) {
+    Value weight = getWeight(&op), bias = getBias(&op);
+    if (!isWeightExpression(weight) || (bias && !isWeightExpression(bias))) {
       reportMissed(kPass, &op, "the weight depends on an activation");
       continue;
     }
     auto grouped = dyn_cast<epi::GroupedLinearOp>(op);
     Key key{op.getOperand(0), grouped ? grouped.getCounts() : Value(),
-            epi::elementOf(weight.getType()), epi::elementOf(op.getResult(0).getType())};
+            epi::elementOf(weight.getType()), epi::elementOf(op.getResult(0).getType()),
+            bias ? epi::elementOf(bias.getType()) : Type()};
     groups[key].push_back(&op);
   }
   return groups;
@@ -66,29 +76,38 @@ RankedTensorType resize(Type type, int64_t dim, int64_t size) {
   return RankedTensorType::get(shape, tensor.getElementType());
 }
 
+/// `operands`, weights or biases of all members of a group, joined along `dim` before `position`.
+Value join(ArrayRef<Value> operands, int64_t dim, Operation *position, Location loc) {
+  int64_t size = 0;
+  SmallVector<Value> parts;
+  for (Value operand : operands) {
+    moveWeightBefore(operand, position);
+    appendParts(operand, dim, parts);
+    size += epi::dim(operand.getType(), dim);
+  }
+  OpBuilder builder(position);
+  return epi::ConcatOp::create(builder, loc, resize(operands.front().getType(), dim, size), parts,
+                               dim);
+}
+
 /// Replaces `group` by one projection and a split of its result.
 void fuse(ArrayRef<Operation *> group) {
   Operation *first = group.front();
   OpBuilder builder(first);
-  // Outputs are the dimension before the last of a weight, and the last of a result.
-  int64_t dim = cast<RankedTensorType>(getWeight(first).getType()).getRank() - 2;
-  int64_t size = 0;
-  SmallVector<Value> parts;
-  SmallVector<Location> locations;
-  for (Operation *op : group) {
-    moveWeightBefore(getWeight(op), first);
-    appendParts(getWeight(op), dim, parts);
-    size += epi::dim(getWeight(op).getType(), dim);
-    locations.push_back(op->getLoc());
-  }
-  Location loc = builder.getFusedLoc(locations);
-  Value weight = epi::ConcatOp::create(builder, loc, resize(getWeight(first).getType(), dim, size),
-                                       parts, dim);
-  SmallVector<Value> operands(first->getOperands().drop_back());
-  operands.push_back(weight);
-  OperationState state(loc, first->getName(), operands,
-                       {resize(first->getResult(0).getType(), 1, size)});
-  Operation *fused = builder.create(state);
+  SmallVector<Value> weights = llvm::map_to_vector(group, getWeight);
+  Location loc =
+      builder.getFusedLoc(llvm::map_to_vector(group, [](Operation *op) { return op->getLoc(); }));
+  // Outputs are the dimension before the last of a weight, and the last of a bias and a result.
+  int64_t dim = cast<RankedTensorType>(weights.front().getType()).getRank() - 2;
+  Value weight = join(weights, dim, first, loc);
+  IRMapping joined;
+  joined.map(weights.front(), weight);
+  if (Value bias = getBias(first))
+    joined.map(bias, join(llvm::map_to_vector(group, getBias), /*dim=*/1, first, loc));
+  Operation *fused = builder.clone(*first, joined);
+  fused->setLoc(loc);
+  fused->getResult(0).setType(
+      resize(first->getResult(0).getType(), 1, epi::dim(weight.getType(), dim)));
   auto types = llvm::map_to_vector(group, [](Operation *op) { return op->getResult(0).getType(); });
   auto split = epi::SplitOp::create(builder, loc, types, fused->getResult(0), 1);
   for (auto [op, part] : llvm::zip_equal(group, split.getResults())) {

@@ -52,6 +52,29 @@ func.func @grouped(%x: tensor<?x8xbf16>, %n: tensor<2xi32>) -> tensor<?x4xbf16> 
 
 // -----
 
+// Biases are joined as their weights are; what has none stays apart.
+
+// CHECK-LABEL: func.func @biased
+// CHECK-DAG:     %[[W:.*]] = epi.concat %gate, %up dim 1 : tensor<2x4x8xbf16>, tensor<2x3x8xbf16> to tensor<2x7x8xbf16>
+// CHECK-DAG:     %[[B:.*]] = epi.concat %{{.*}}, %{{.*}} dim 1 : tensor<2x4xbf16>, tensor<2x3xbf16> to tensor<2x7xbf16>
+// CHECK:         %[[Y:.*]] = epi.grouped_linear %{{.*}}, %{{.*}}, %[[W]] bias %[[B]] : {{.*}} bias tensor<2x7xbf16> -> tensor<?x7xbf16>
+// CHECK-NEXT:    epi.split %[[Y]] dim 1 : tensor<?x7xbf16> to tensor<?x4xbf16>, tensor<?x3xbf16>
+// CHECK:         epi.grouped_linear %{{.*}}, %{{.*}}, %{{.*}} : (tensor<?x8xbf16>, tensor<2xi32>, tensor<2x4x8xbf16>) -> tensor<?x4xbf16>
+func.func @biased(%x: tensor<?x8xbf16>, %n: tensor<2xi32>) -> (tensor<?x4xbf16>, tensor<?x3xbf16>, tensor<?x4xbf16>) {
+  %g = epi.weight_stack "experts.{}.gate" : tensor<2x4x8xbf16>
+  %gb = epi.weight_stack "experts.{}.gate.bias" : tensor<2x4xbf16>
+  %0 = epi.grouped_linear %x, %n, %g bias %gb
+      : (tensor<?x8xbf16>, tensor<2xi32>, tensor<2x4x8xbf16>) bias tensor<2x4xbf16> -> tensor<?x4xbf16>
+  %u = epi.weight_stack "experts.{}.up" : tensor<2x3x8xbf16>
+  %ub = epi.weight_stack "experts.{}.up.bias" : tensor<2x3xbf16>
+  %1 = epi.grouped_linear %x, %n, %u bias %ub
+      : (tensor<?x8xbf16>, tensor<2xi32>, tensor<2x3x8xbf16>) bias tensor<2x3xbf16> -> tensor<?x3xbf16>
+  %2 = epi.grouped_linear %x, %n, %g : (tensor<?x8xbf16>, tensor<2xi32>, tensor<2x4x8xbf16>) -> tensor<?x4xbf16>
+  return %0, %1, %2 : tensor<?x4xbf16>, tensor<?x3xbf16>, tensor<?x4xbf16>
+}
+
+// -----
+
 // Not fused: a router that gives float32; a weight of another type; another input; other counts; a linear with a grouped
 // one; a weight that is an activation.
 
