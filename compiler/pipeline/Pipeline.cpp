@@ -14,7 +14,7 @@ namespace epigraph {
 
 static void addCleanup(PassList &passes) {
   passes.optional(createCanonicalizerPass());
-  passes.optional(createCSEPass());
+  passes.optional(createEliminateCommonPass());
 }
 
 static void listCanonicalize(PassList &passes) {
@@ -29,9 +29,10 @@ static void listFuse(PassList &passes, const PipelineOptions &options) {
   passes.optional(createChooseAttentionFormPass());
   if (options.fusionLevel >= 1) {
     passes.optional(createFuseProjectionsPass());
-    passes.optional(createFuseResidualNormPass());
     passes.optional(createFuseSwigluPass());
+    passes.optional(createFuseRoutingPass());
   }
+  passes.optional(createElideLayoutChangesPass());
   addCleanup(passes);
 }
 
@@ -40,6 +41,21 @@ static void listQuantize(PassList &passes, const PipelineOptions &options) {
   convert.type = options.compute;
   passes.required(createConvertComputeTypePass(convert), "it gives values the type of --compute");
   addCleanup(passes);
+}
+
+/// Kernels put together of what stands side by side now. Here and not in the phase fuse: experts
+/// are projections only now, and exchanges stand between operations that were neighbours.
+static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
+  if (options.fusionLevel < 1)
+    return;
+  // Epilogues first: they leave to norms the sums that save no less there.
+  passes.optional(createFuseLinearEpiloguePass());
+  passes.optional(createFuseResidualNormPass());
+  if (options.fusionLevel < 2)
+    return;
+  FormFusionGroupsPassOptions groups;
+  groups.level = options.fusionLevel;
+  passes.optional(createFormFusionGroupsPass(groups));
 }
 
 static void listPartition(PassList &passes, const PipelineOptions &options) {
@@ -53,6 +69,8 @@ static void listPartition(PassList &passes, const PipelineOptions &options) {
     passes.optional(createFuseProjectionsPass());
     passes.optional(createFuseSwigluPass());
   }
+  passes.optional(createElideLayoutChangesPass());
+  listKernelFusion(passes, options);
   addCleanup(passes);
 }
 
@@ -60,6 +78,7 @@ static void listSchedule(PassList &passes) {
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
   passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
   passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");
+  passes.optional(createDeduplicateKernelsPass());
 }
 
 static void listPasses(PassList &passes, Phase phase, const PipelineOptions &options) {

@@ -1,8 +1,6 @@
 // One walk over each function in order. An operation's kernel is built from its operands backwards:
 // views are cloned into it, and what they view becomes an argument; the body of a fusion group is
-// spliced in behind them. Kernels are kept in buckets by name and type, and one whose body equals
-// an earlier one's (locations aside) is dropped for it. Cost: linear in operations, times the
-// kernels of a bucket. Unused views are erased at the end.
+// spliced in behind them. Cost: linear. Unused views are erased at the end.
 #include "dialects/exec/Exec.h"
 #include "passes/PassRemarks.h"
 #include "passes/schedule/Passes.h"
@@ -10,7 +8,6 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/IR/OperationSupport.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace epigraph {
@@ -113,7 +110,7 @@ private:
   unsigned views = 0;
 };
 
-/// The kernels of a module, each body once.
+/// Makes kernels and names them.
 class KernelTable {
 public:
   explicit KernelTable(ModuleOp module, Operation *insertionPoint) : builder(insertionPoint) {
@@ -121,27 +118,11 @@ public:
       names.insert(kernel.getSymName());
   }
 
-  /// An empty kernel, to be finished and added.
+  /// An empty kernel, called "STEM_N", to be finished.
   KernelBody begin(StringRef stem, Location loc) {
-    return KernelBody(exec::KernelOp::create(builder, loc, stem, builder.getFunctionType({}, {})));
+    return KernelBody(
+        exec::KernelOp::create(builder, loc, uniqueName(stem), builder.getFunctionType({}, {})));
   }
-
-  /// Names `kernel` after its stem, or erases it for an equal one; returns the one to launch.
-  exec::KernelOp add(exec::KernelOp kernel) {
-    auto &bucket = buckets[{kernel.getSymNameAttr(), kernel.getFunctionType()}];
-    for (exec::KernelOp known : bucket)
-      if (OperationEquivalence::isRegionEquivalentTo(&known.getBody(), &kernel.getBody(),
-                                                     OperationEquivalence::IgnoreLocations)) {
-        kernel.erase();
-        return known;
-      }
-    bucket.push_back(kernel);
-    kernel.setSymName(uniqueName(kernel.getSymName()));
-    ++created;
-    return kernel;
-  }
-
-  unsigned getNumCreated() const { return created; }
 
 private:
   std::string uniqueName(StringRef stem) {
@@ -155,8 +136,6 @@ private:
   OpBuilder builder;
   llvm::StringSet<> names;
   llvm::StringMap<unsigned> next;
-  llvm::DenseMap<std::pair<Attribute, Type>, SmallVector<exec::KernelOp>> buckets;
-  unsigned created = 0;
 };
 
 struct OutlineKernelsPass : epigraph::impl::OutlineKernelsPassBase<OutlineKernelsPass> {
@@ -170,8 +149,8 @@ struct OutlineKernelsPass : epigraph::impl::OutlineKernelsPassBase<OutlineKernel
       if (failed(outline(function, kernels)))
         return signalPassFailure();
     reportStatistics(*this, getOperation())
-        << metric("launches", numLaunches) << metric("kernels", kernels.getNumCreated())
-        << metric("views", numViews) << metric("copies", numCopies);
+        << metric("launches", numLaunches) << metric("views", numViews)
+        << metric("copies", numCopies);
   }
 
   LogicalResult outline(func::FuncOp function, KernelTable &kernels) {
@@ -197,7 +176,7 @@ struct OutlineKernelsPass : epigraph::impl::OutlineKernelsPassBase<OutlineKernel
     auto fused = dyn_cast<epi::FusedOp>(op);
     StringRef stem = fused ? fused.getName() : op.getName().stripDialect();
     KernelBody body = kernels.begin(stem, op.getLoc());
-    exec::KernelOp kernel = kernels.add(body.finish(body.append(op)));
+    exec::KernelOp kernel = body.finish(body.append(op));
     OpBuilder builder(&op);
     auto launch = exec::LaunchOp::create(builder, op.getLoc(), op.getResultTypes(),
                                          kernel.getSymName(), body.getInputs());
@@ -218,7 +197,7 @@ struct OutlineKernelsPass : epigraph::impl::OutlineKernelsPassBase<OutlineKernel
       Value &copy = copies[view];
       if (!copy) {
         KernelBody body = kernels.begin("copy", view.getLoc());
-        exec::KernelOp kernel = kernels.add(body.finish(body.import(view)));
+        exec::KernelOp kernel = body.finish(body.import(view));
         OpBuilder builder(&op);
         copy = exec::LaunchOp::create(builder, view.getLoc(), view.getType(), kernel.getSymName(),
                                       body.getInputs())

@@ -27,8 +27,8 @@ def OutlineKernelsPass : Pass<"exec-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "outlines every computation into a kernel and a launch";
   let description = [{
     Each compute operation and each `epi.fused` group becomes an `exec.kernel` and an `exec.launch` in its place; the body of
-    a group is inlined into its kernel. Launches with equal kernels share one, so that a kernel is compiled once and not
-    once a layer.
+    a group is inlined into its kernel. Each launch has a kernel of its own, named after what it does;
+    `--exec-deduplicate-kernels` merges equal ones.
 
     Views (`epi.split`, `epi.reshape`) cost nothing: they are cloned into the kernels that read through them, whose
     argument is then the whole value. A view that a collective or a return needs as a value of its own is copied by a
@@ -38,9 +38,22 @@ def OutlineKernelsPass : Pass<"exec-outline-kernels", "::mlir::ModuleOp"> {
     (`--ep-decompose-dispatch`). Postcondition: functions hold only `exec.load_weight`, `epi.kv_cache`, `exec.launch`,
     exchanges of rows between ranks, and the return. Leaves alone: the order of operations, and launches that are there already.
 
-    Statistics: `launches` made, different `kernels` among them, `views` that kernels read in place, `copies` of views.
+    Statistics: `launches` made, `views` that kernels read in place, `copies` of views.
   }];
   let dependentDialects = ["::epigraph::exec::ExecDialect"];
+}
+
+def DeduplicateKernelsPass : Pass<"exec-deduplicate-kernels", "::mlir::ModuleOp"> {
+  let summary = "merges equal kernels, so that each is compiled once and not once a layer";
+  let description = [{
+    Kernels with equal bodies, types and attributes become the first of them, whatever they are called, and all launches use it.
+    A kernel of a model's layers is then compiled once. Names stay as they are, so numbers may be missing.
+
+    Precondition: none. Postcondition: no two kernels are equal. Leaves alone: kernels that differ in any type,
+    attribute, operand order or operation; locations do not count.
+
+    Statistics: `merged` kernels, `kernels` left, `redirected` launches.
+  }];
 }
 
 def PlanMemoryPass : Pass<"exec-plan-memory", "::mlir::ModuleOp"> {

@@ -1,7 +1,7 @@
 // RUN: epigraph-opt %s --exec-outline-kernels --split-input-file | FileCheck %s
 
-// Kernels read through views: the argument is the whole value, once even if several of its parts are read. Equal
-// bodies share a kernel. Order is kept.
+// Kernels read through views: the argument is the whole value, once even if several of its parts are read. Each
+// launch has a kernel of its own. Order is kept.
 
 // CHECK-LABEL: module @views
 // CHECK:       exec.kernel @linear_0(%[[X:.*]]: tensor<?x8xbf16>, %[[W:.*]]: tensor<12x8xbf16>) -> tensor<?x12xbf16> {
@@ -11,6 +11,7 @@
 // CHECK-NEXT:    %[[P:.*]]:2 = epi.split %[[X]] dim 1
 // CHECK-NEXT:    %[[N:.*]] = epi.kv_append %[[C]], %[[P]]#0, %[[P]]#1, %[[S]]
 // CHECK-NEXT:    exec.yield %[[N]]
+// CHECK:       exec.kernel @linear_1
 // CHECK:       exec.kernel @mla_attention_0
 // CHECK:         epi.reshape
 // CHECK:         epi.mla_attention
@@ -19,7 +20,7 @@
 // CHECK-NEXT:    %[[A:.*]] = exec.launch @linear_0(%[[X]], %[[W]])
 // CHECK-NEXT:    %[[C:.*]] = epi.kv_cache "layer.0"
 // CHECK-NEXT:    %[[N:.*]] = exec.launch @kv_append_0(%[[C]], %[[A]], %[[S]])
-// CHECK-NEXT:    %[[B:.*]] = exec.launch @linear_0(%[[X]], %[[W2]])
+// CHECK-NEXT:    %[[B:.*]] = exec.launch @linear_1(%[[X]], %[[W2]])
 // CHECK-NEXT:    %[[O:.*]] = exec.launch @mla_attention_0(%[[B]], %[[N]], %[[S]])
 // CHECK-NEXT:    return %[[O]]
 module @views {
