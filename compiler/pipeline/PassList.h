@@ -14,6 +14,8 @@ struct ListedPass {
   std::unique_ptr<mlir::Pass> pass;
   /// Why compiling needs it; empty: it only makes the result better.
   llvm::StringRef neededBecause;
+  /// It changes nothing, and is left out only by name.
+  bool isCheck = false;
 
   bool isOptional() const { return neededBecause.empty(); }
 };

@@ -7,6 +7,7 @@
 #include "passes/partition/Passes.h"
 #include "passes/quant/Passes.h"
 #include "passes/schedule/Passes.h"
+#include "passes/verify/Passes.h"
 
 using namespace mlir;
 
@@ -104,23 +105,54 @@ static void listPasses(PassList &passes, Phase phase, const PipelineOptions &opt
   }
 }
 
+/// The check of what `phase` promises, given the optimisations that ran in it.
+static std::unique_ptr<Pass> checkOf(Phase phase, const PipelineOptions &options,
+                                     ArrayRef<std::string> ran) {
+  VerifyPhasePassOptions check;
+  check.phase = phaseName(phase);
+  check.compute = options.compute == ComputeType::Float32 ? "float32" : "bfloat16";
+  llvm::append_range(check.passes, ran);
+  return createVerifyPhasePass(check);
+}
+
+static bool isLeftOut(const ListedPass &listed, const PipelineOptions &options) {
+  return listed.isOptional() && ((!options.optimize && !listed.isCheck) ||
+                                 llvm::is_contained(options.disabled, listed.pass->getArgument()));
+}
+
 std::vector<ListedPass> passesOf(Phase phase, const PipelineOptions &options) {
   PassList list;
   listPasses(list, phase, options);
   std::vector<ListedPass> passes = list.take();
-  llvm::erase_if(passes, [&](const ListedPass &listed) {
-    return listed.isOptional() &&
-           (!options.optimize || llvm::is_contained(options.disabled, listed.pass->getArgument()));
-  });
+  llvm::erase_if(passes, [&](const ListedPass &listed) { return isLeftOut(listed, options); });
+  if (phase == Phase::Pack)
+    return passes;
+  std::vector<std::string> ran;
+  for (const ListedPass &listed : passes)
+    if (listed.isOptional())
+      ran.push_back(listed.pass->getArgument().str());
+  ListedPass check{checkOf(phase, options, ran), {}, /*isCheck=*/true};
+  if (!isLeftOut(check, options))
+    passes.push_back(std::move(check));
   return passes;
 }
 
 void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &options) {
-  for (ListedPass &listed : passesOf(phase, options))
+  bool isChecked = false;
+  for (ListedPass &listed : passesOf(phase, options)) {
+    isChecked = isChecked || listed.isCheck;
     passes.addPass(std::move(listed.pass));
-  for (const InsertedPass &inserted : options.inserted)
-    if (inserted.phase == phase && failed(parsePassPipeline(inserted.pipeline, passes)))
+  }
+  bool hasInserted = false;
+  for (const InsertedPass &inserted : options.inserted) {
+    if (inserted.phase != phase)
+      continue;
+    if (failed(parsePassPipeline(inserted.pipeline, passes)))
       llvm_unreachable("checkPipeline parses inserted passes");
+    hasInserted = true;
+  }
+  if (hasInserted && isChecked) // They need not leave what the optimisations would.
+    passes.addPass(checkOf(phase, options, /*ran=*/{}));
 }
 
 } // namespace epigraph

@@ -11,6 +11,7 @@
 #include "passes/partition/Passes.h"
 #include "passes/quant/Passes.h"
 #include "passes/schedule/Passes.h"
+#include "passes/verify/Passes.h"
 
 using namespace mlir;
 
@@ -24,6 +25,7 @@ void registerPasses() {
     registerQuantPasses();
     registerPartitionPasses();
     registerSchedulePasses();
+    registerVerifyPasses();
     registerCpuPasses();
   });
 }

@@ -118,15 +118,19 @@ PASSES = {
     "--ep-decompose-dispatch": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",
+    "--exec-deduplicate-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights "
+                                  "--exec-outline-kernels",
     "--exec-plan-memory": "schedule",
     "--exec-verify-memory-plan": "plan-memory",
     "--cpu-pack-weights": "plan-memory",
+    "--epigraph-verify-phase=phase=partition": "partition",
 }
 
 
 # These find nothing to do in this model, or never change anything.
 CHANGES_NOTHING = {"--epi-elide-dead-weights", "--epi-elide-layout-changes", "--epi-eliminate-common",
-                   "--epi-fuse-routing", "--exec-verify-memory-plan"}
+                   "--epi-fuse-routing", "--epigraph-verify-phase=phase=partition",
+                   "--exec-verify-memory-plan"}
 
 
 def test_every_pass_is_tested():
