@@ -40,8 +40,9 @@ release: deps ## build without assertions in build/release
 	@cmake --preset release
 	@cmake --build build/release -j $(JOBS)
 
-install: release ## install the tools, stripped, under PREFIX (default build/install)
+install: release ## install the tools, and what plugins build against, under PREFIX (build/install)
 	@cmake --install build/release --component tools --prefix $(PREFIX) --strip
+	@cmake --install build/release --component development --prefix $(PREFIX)
 
 clean: ## remove all build folders
 	rm -rf build

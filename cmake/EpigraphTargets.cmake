@@ -1,8 +1,9 @@
 # How every target of the project is declared.
 #
 #   epigraph_library(NAME SOURCES a.cpp ... [DEPENDS lib ...])            runtime side: no LLVM
-#   epigraph_compiler_library(NAME SOURCES ... [DEPENDS ...])             compiler side: LLVM headers
-#   epigraph_executable(NAME SOURCES ... [DEPENDS ...] [COMPILER])
+#   epigraph_compiler_library(NAME SOURCES ... [DEPENDS ...])             compiler side: LLVM headers;
+#                                                                         part of libEpigraphCompiler
+#   epigraph_executable(NAME SOURCES ... [DEPENDS ...] [COMPILER])        COMPILER: libEpigraphCompiler
 #   epigraph_test(NAME SOURCES ... [DEPENDS ...] [COMPILER])              a GoogleTest program in CTest
 #
 # Headers are included from the root of the repository ("runtime/base/Status.h"); generated ones lie
@@ -10,6 +11,7 @@
 
 # Installed programs find libMLIR where the build found it: Debian keeps it in a folder of its own.
 set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+include(GNUInstallDirs)
 
 add_library(epigraph_options INTERFACE)
 target_include_directories(epigraph_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
@@ -49,17 +51,17 @@ function(epigraph_compiler_library name)
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC epigraph_options epigraph_llvm_options ${ARG_DEPENDS})
   add_dependencies(${name} epigraph_tablegen)
+  set_property(GLOBAL APPEND PROPERTY EPIGRAPH_COMPILER_LIBRARIES ${name})
 endfunction()
 
 function(epigraph_executable name)
   cmake_parse_arguments(ARG "COMPILER" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE epigraph_options ${ARG_DEPENDS})
+  # Before other libraries: what the shared one has is not taken from them as well.
   if(ARG_COMPILER)
-    # Both: linking MLIR alone leaves LLVM's symbols unresolved.
-    target_link_libraries(${name} PRIVATE epigraph_llvm_options MLIR LLVM)
-    add_dependencies(${name} epigraph_tablegen)
+    target_link_libraries(${name} PRIVATE epigraph_compiler)
   endif()
+  target_link_libraries(${name} PRIVATE epigraph_options ${ARG_DEPENDS})
 endfunction()
 
 function(epigraph_test name)
@@ -71,6 +73,7 @@ function(epigraph_test name)
   target_compile_definitions(${name} PRIVATE
     EPIGRAPH_SOURCE_DIR="${CMAKE_SOURCE_DIR}" EPIGRAPH_BINARY_DIR="${CMAKE_BINARY_DIR}")
   if(ARG_COMPILER)
+    # Both: linking MLIR alone leaves LLVM's symbols unresolved.
     target_link_libraries(${name} PRIVATE epigraph_llvm_options MLIR LLVM)
     add_dependencies(${name} epigraph_tablegen)
   endif()

@@ -70,13 +70,16 @@ std::string quoted(const std::string &text) {
 } // namespace
 
 void Reproducer::watch(PassManager &passes) {
-  passes.addInstrumentation(std::make_unique<Watch>(state_));
   passes.enableCrashReproducerGeneration(
       [this](std::string &) { return std::make_unique<TextStream>(state_); },
       /*genLocalReproducer=*/true);
+  // After that, because what comes last hears of a failure first: before a stream is asked for.
+  passes.addInstrumentation(std::make_unique<Watch>(state_));
 }
 
 absl::StatusOr<std::string> Reproducer::write(const CompileOptions &options) const {
+  if (state_.text.empty())
+    return absl::NotFoundError("the IR was invalid before any pass ran");
   std::filesystem::path file = options.reproducer;
   if (file.empty())
     file = options.dumpDirectory / ("epigraph-reproducer-" + state_.failed + ".mlir");

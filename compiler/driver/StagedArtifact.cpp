@@ -61,12 +61,16 @@ absl::Status checkOutput(const fs::path &path) {
   std::error_code error;
   fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
   if (!fs::is_directory(parent, error))
-    return absl::NotFoundError(absl::StrCat("output '", target.string(), "': the folder '",
-                                            parent.string(), "' does not exist; create it"));
+    return withCode(
+        ErrorCode::NoOutputFolder,
+        absl::NotFoundError(absl::StrCat("output '", target.string(), "': the folder '",
+                                         parent.string(), "' does not exist; create it")));
   if (fs::exists(fs::symlink_status(target, error)) && !isArtifact(target))
-    return absl::AlreadyExistsError(
-        absl::StrCat("output '", target.string(),
-                     "' exists and is not an Epigraph artifact; remove it or choose another name"));
+    return withCode(
+        ErrorCode::OutputIsKept,
+        absl::AlreadyExistsError(absl::StrCat(
+            "output '", target.string(),
+            "' exists and is not an Epigraph artifact; remove it or choose another name")));
   return absl::OkStatus();
 }
 

@@ -35,7 +35,8 @@ absl::Status ConfigProblems::status() const {
   std::string all;
   for (const std::string &message : messages_)
     absl::StrAppend(&all, all.empty() ? "" : "\n  ", message);
-  return anyInvalid_ ? absl::InvalidArgumentError(all) : absl::UnimplementedError(all);
+  return anyInvalid_ ? withCode(ErrorCode::BadConfig, absl::InvalidArgumentError(all))
+                     : withCode(ErrorCode::UnsupportedModel, absl::UnimplementedError(all));
 }
 
 /// The value as the file has it, cut to a length that fits a message.
@@ -197,8 +198,9 @@ absl::StatusOr<json> readConfigFile(const std::filesystem::path &path) {
   EPIGRAPH_ASSIGN_OR_RETURN(std::string text, readFile(path, kMaxConfigBytes));
   EPIGRAPH_ASSIGN_OR_RETURN(json value, parseJson(text, path.string()));
   if (!value.is_object())
-    return absl::InvalidArgumentError(
-        absl::StrCat(path.string(), ": expected a JSON object, found ", value.type_name()));
+    return withCode(ErrorCode::BadConfig,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        path.string(), ": expected a JSON object, found ", value.type_name())));
   return value;
 }
 

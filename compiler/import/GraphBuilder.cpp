@@ -22,9 +22,10 @@ GraphBuilder::GraphBuilder(MLIRContext &context, StringRef architecture,
 absl::Status GraphBuilder::declareModel(const ModelShape &shape) {
   maxContext_ = limits_.maxContext.value_or(std::min(shape.maxContext, kDefaultMaxContext));
   if (maxContext_ > shape.maxContext)
-    return absl::InvalidArgumentError(
-        absl::StrCat("--max-context is ", maxContext_, ", but the model was made for ",
-                     shape.maxContext, " positions; give at most that"));
+    return withCode(ErrorCode::BadLimit,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        "--max-context is ", maxContext_, ", but the model was made for ",
+                        shape.maxContext, " positions; give at most that")));
   MLIRContext *context = builder_.getContext();
   (*module_)->setAttr(epi::kModelAttrName,
                       epi::ModelAttr::get(context, module_->getSymNameAttr(), shape.layers,

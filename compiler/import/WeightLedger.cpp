@@ -96,11 +96,12 @@ absl::Status WeightLedger::finish() const {
   appendList(problems, "not part of the model", extra());
   if (problems.empty())
     return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("checkpoint '", checkpoint_.directory().string(),
-                   "': its tensors are not those that its config.json describes; fetch the "
-                   "checkpoint again or correct config.json",
-                   problems));
+  return withCode(ErrorCode::WrongTensors,
+                  absl::InvalidArgumentError(absl::StrCat(
+                      "checkpoint '", checkpoint_.directory().string(),
+                      "': its tensors are not those that its config.json describes; fetch the "
+                      "checkpoint again or correct config.json",
+                      problems)));
 }
 
 } // namespace epigraph

@@ -56,8 +56,11 @@ absl::Status checkInserted(const InsertedPass &inserted) {
   OpPassManager passes("builtin.module", OpPassManager::Nesting::Implicit);
   if (succeeded(parsePassPipeline(inserted.pipeline, passes, stream)))
     return absl::OkStatus();
+  // The first line; those after it only point into the text.
+  auto [first, unused] = llvm::StringRef(errors).split('\n');
+  auto [prefix, problem] = first.split("error: ");
   return badInsertion(inserted.pipeline,
-                      absl::StrCat(llvm::StringRef(errors).trim().str(),
+                      absl::StrCat((problem.empty() ? first : problem).str(),
                                    "; `epigraph-opt --help` lists passes, and those of a plugin "
                                    "need --load-pass-plugin"));
 }

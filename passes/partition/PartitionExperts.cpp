@@ -5,6 +5,7 @@
 // operations.
 #include "dialects/epi/Verify.h"
 #include "passes/PassRemarks.h"
+#include "passes/Refusal.h"
 #include "passes/partition/Passes.h"
 #include "passes/partition/PendingExperts.h"
 
@@ -186,7 +187,7 @@ struct PartitionExpertsPass : epigraph::impl::PartitionExpertsPassBase<Partition
 
   LogicalResult refuse(epi::ExpertsOp layer) {
     int64_t experts = getExperts(layer);
-    InFlightDiagnostic diagnostic = layer.emitOpError("has ")
+    InFlightDiagnostic diagnostic = refusal(layer.emitOpError("has "), "E0302")
                                     << experts << " experts, which " << ranks.getValue()
                                     << " ranks cannot share equally; choose a number of ranks that "
                                        "divides them: ";

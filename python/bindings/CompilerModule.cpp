@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -31,6 +32,27 @@ T choose(const py::dict &options, const char *name,
   throw py::value_error(std::string(name) + " is '" + found + "'; expected " + expected);
 }
 
+/// Which passes run, and on what.
+void readPassOptions(const py::dict &dict, CompileOptions &options) {
+  options.fusionLevel = dict["fusion_level"].cast<int64_t>();
+  options.optimize = choose<bool>(dict, "optimize", {{"all", true}, {"none", false}});
+  options.disabledPasses = dict["disable_passes"].cast<std::vector<std::string>>();
+  for (const std::string &plugin : dict["pass_plugins"].cast<std::vector<std::string>>())
+    options.passPlugins.emplace_back(plugin);
+  options.insertedPasses = dict["insert_passes"].cast<std::vector<std::string>>();
+  options.startFrom = dict["start_from"].cast<std::string>();
+  options.reproducer = dict["reproducer"].cast<std::string>();
+  const std::string phase = dict["start_phase"].cast<std::string>();
+  if (options.startFrom.empty() != phase.empty())
+    throw py::value_error("start_from and start_phase need each other");
+  if (phase.empty())
+    return;
+  const std::optional<Phase> start = phaseFromName(phase);
+  if (!start)
+    throw py::value_error("start_phase is '" + phase + "'; expected one of " + phaseNames());
+  options.startPhase = *start;
+}
+
 CompileOptions optionsOf(const std::string &model, const std::string &output,
                          const py::dict &dict) {
   CompileOptions options;
@@ -55,6 +77,7 @@ CompileOptions optionsOf(const std::string &model, const std::string &output,
   options.limits.sequences = dict["max_seqs"].cast<int64_t>();
   options.limits.maxContext = dict["max_context"].cast<std::optional<int64_t>>();
   options.dumpDirectory = dict["dump_phases"].cast<std::string>();
+  readPassOptions(dict, options);
   return options;
 }
 

@@ -3,11 +3,12 @@
 // that both say the same.
 #include "python/bindings/Errors.h"
 
+#include <optional>
 #include <string>
 
 #include <pybind11/pybind11.h>
 
-#include "runtime/base/ExitCode.h"
+#include "runtime/base/ErrorCode.h"
 
 namespace py = pybind11;
 
@@ -37,7 +38,12 @@ const char *classOf(const absl::Status &status) {
 void raise(const absl::Status &status) {
   if (!PyErr_Occurred()) {
     const py::object type = py::module_::import("epigraph.errors").attr(classOf(status));
-    PyErr_SetString(type.ptr(), std::string(status.message()).c_str());
+    const py::object error = type(std::string(status.message()));
+    // Mistakes in the call have an exit code of their own, and no class.
+    error.attr("exit_code") = static_cast<int>(exitCodeOf(status));
+    if (std::optional<ErrorCode> code = errorCodeOf(status))
+      error.attr("code") = errorCodeText(*code);
+    PyErr_SetObject(type.ptr(), error.ptr());
   }
   throw py::error_already_set();
 }

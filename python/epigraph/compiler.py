@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from typing import Optional
+from typing import Optional, Sequence
 
 from epigraph.artifact import Artifact, PathLike
 from epigraph.session import Session
@@ -27,6 +27,14 @@ def compile(
     max_seqs: int = 32,
     max_context: Optional[int] = None,
     dump_phases: Optional[PathLike] = None,
+    fusion_level: int = 2,
+    optimize: str = "all",
+    disable_passes: Sequence[str] = (),
+    pass_plugins: Sequence[PathLike] = (),
+    insert_passes: Sequence[str] = (),
+    start_from: Optional[PathLike] = None,
+    start_phase: Optional[str] = None,
+    reproducer: Optional[PathLike] = None,
 ) -> Artifact:
     """Compiles a Hugging Face checkpoint directory.
 
@@ -38,6 +46,12 @@ def compile(
     ``compute`` is ``bf16`` or ``float32``; the limits bound one rank's batch (``max_context``: by
     default the model's own, at most 4096). ``dump_phases`` names a directory for the IR after each
     phase.
+
+    ``fusion_level`` (0 to 3), ``optimize`` (``all`` or ``none``) and ``disable_passes`` (flags) say
+    which optimisations run; ``insert_passes`` (``"NAME{options}@PHASE"``) adds passes, those of
+    ``pass_plugins`` among them. ``start_from`` is the path of IR that an earlier compilation wrote,
+    ``start_phase`` the first phase to run on it. ``reproducer`` names the file for what replays a
+    failing pass.
 
     Without ``output`` the artifact lies in a temporary directory, which goes away with the object.
     """
@@ -55,7 +69,15 @@ def compile(
         "max_batch_tokens": max_batch_tokens,
         "max_seqs": max_seqs,
         "max_context": max_context,
-        "dump_phases": os.fspath(dump_phases) if dump_phases is not None else "",
+        "dump_phases": _path(dump_phases),
+        "fusion_level": fusion_level,
+        "optimize": optimize,
+        "disable_passes": list(disable_passes),
+        "pass_plugins": [os.fspath(plugin) for plugin in pass_plugins],
+        "insert_passes": list(insert_passes),
+        "start_from": _path(start_from),
+        "start_phase": start_phase or "",
+        "reproducer": _path(reproducer),
     }
     if output is not None:
         _compiler.compile(os.fspath(model_dir), os.fspath(output), options)
@@ -64,6 +86,10 @@ def compile(
     path = pathlib.Path(directory.name) / "model.epi"
     _compiler.compile(os.fspath(model_dir), str(path), options)
     return Artifact(path, _owner=directory)
+
+
+def _path(path: Optional[PathLike]) -> str:
+    return "" if path is None else os.fspath(path)
 
 
 def reference(ir: PathLike, model_dir: PathLike, *, ranks: int = 1) -> Session:

@@ -1,14 +1,18 @@
 """Exceptions of the package: one class for each way in which the command line can fail.
 
-``str(error)`` is the message that the command line prints after ``epigraph: error:``, and
-``error.exit_code`` is the exit code that it ends with.
+``str(error)`` is the message that the command line prints after ``epigraph: error:``,
+``error.code`` the code before it (``"E0302"``, which ``epigraph explain`` knows, or ``None``), and
+``error.exit_code`` the exit code that it ends with.
 """
+
+from typing import Optional
 
 
 class Error(Exception):
     """Whatever Epigraph refuses or fails to do."""
 
     exit_code = 1
+    code: Optional[str] = None
 
 
 class InternalError(Error):

@@ -18,16 +18,18 @@ absl::Status checkFile(const std::filesystem::path &path, const Manifest::File &
                        VerifyMode mode) {
   EPIGRAPH_ASSIGN_OR_RETURN(uint64_t size, fileSize(path));
   if (size != expected.bytes)
-    return absl::DataLossError(absl::StrCat("'", path.string(), "' has ", size,
-                                            " bytes; the manifest says ", expected.bytes,
-                                            "; copy or compile the artifact again"));
+    return withCode(ErrorCode::WrongFileSize,
+                    absl::DataLossError(absl::StrCat("'", path.string(), "' has ", size,
+                                                     " bytes; the manifest says ", expected.bytes,
+                                                     "; copy or compile the artifact again")));
   if (mode == VerifyMode::Quick && size >= Artifact::kQuickHashBytes)
     return absl::OkStatus();
   EPIGRAPH_ASSIGN_OR_RETURN(std::string found, sha256HexOfFile(path));
   if (found != expected.sha256)
-    return absl::DataLossError(absl::StrCat("'", path.string(), "' has sha256 ", found,
-                                            "; the manifest says ", expected.sha256,
-                                            "; copy or compile the artifact again"));
+    return withCode(ErrorCode::WrongDigest,
+                    absl::DataLossError(absl::StrCat("'", path.string(), "' has sha256 ", found,
+                                                     "; the manifest says ", expected.sha256,
+                                                     "; copy or compile the artifact again")));
   return absl::OkStatus();
 }
 
@@ -38,14 +40,16 @@ absl::Status checkRequiredFiles(const Manifest &manifest) {
     required.push_back(rankWeightsFile(rank));
   for (const std::string &file : required)
     if (manifest.files.find(file) == manifest.files.end())
-      return absl::InvalidArgumentError(absl::StrCat("files.", file, ": missing"));
+      return withCode(ErrorCode::BadManifest,
+                      absl::InvalidArgumentError(absl::StrCat("files.", file, ": missing")));
   return absl::OkStatus();
 }
 
 absl::Status differ(std::string_view key, uint64_t manifest, uint64_t plan) {
-  return absl::InvalidArgumentError(absl::StrCat("the manifest says ", abslView(key), " ", manifest,
-                                                 ", the plan ", plan,
-                                                 "; compile the artifact again"));
+  return withCode(ErrorCode::MixedArtifact,
+                  absl::InvalidArgumentError(absl::StrCat("the manifest says ", abslView(key), " ",
+                                                          manifest, ", the plan ", plan,
+                                                          "; compile the artifact again")));
 }
 
 absl::Status checkAgreement(const Manifest &manifest, const Plan &plan) {
@@ -63,10 +67,12 @@ absl::Status checkAgreement(const Manifest &manifest, const Plan &plan) {
       return differ(key, fromManifest, fromPlan);
   bool data = plan->attention() == plan::Attention::Data;
   if ((manifest.attention == "data") != data)
-    return absl::InvalidArgumentError(
-        absl::StrCat("the manifest says attention ", manifest.attention, ", the plan the other"));
+    return withCode(ErrorCode::MixedArtifact, absl::InvalidArgumentError(absl::StrCat(
+                                                  "the manifest says attention ",
+                                                  manifest.attention, ", the plan the other")));
   if (manifest.model.hasMtp != (plan.function("mtp") != nullptr))
-    return absl::InvalidArgumentError("model.has_mtp and the plan's functions disagree");
+    return withCode(ErrorCode::MixedArtifact,
+                    absl::InvalidArgumentError("model.has_mtp and the plan's functions disagree"));
   return absl::OkStatus();
 }
 
@@ -74,13 +80,15 @@ absl::StatusOr<Manifest> readManifest(const std::filesystem::path &directory) {
   std::filesystem::path path = directory / kManifestFile;
   std::error_code error;
   if (!std::filesystem::is_directory(directory, error))
-    return absl::NotFoundError(
-        absl::StrCat("artifact '", directory.string(),
-                     "' is not a folder; expected what epigraph compile wrote"));
+    return withCode(ErrorCode::NotAnArtifact,
+                    absl::NotFoundError(
+                        absl::StrCat("artifact '", directory.string(),
+                                     "' is not a folder; expected what epigraph compile wrote")));
   absl::StatusOr<std::string> text = readFile(path, kMaxManifestBytes);
   if (!text.ok())
     return withContext(text.status(), absl::StrCat("artifact '", directory.string(), "'"));
-  EPIGRAPH_ASSIGN_OR_RETURN(Manifest manifest, parseManifest(*text, path.string()));
+  EPIGRAPH_ASSIGN_OR_RETURN(Manifest manifest,
+                            withCode(ErrorCode::BadManifest, parseManifest(*text, path.string())));
   EPIGRAPH_RETURN_IF_ERROR(withContext(checkRequiredFiles(manifest), path.string()));
   return manifest;
 }
@@ -99,7 +107,8 @@ absl::StatusOr<Artifact> Artifact::open(const std::filesystem::path &directory, 
   for (const auto &[relative, expected] : manifest.files)
     EPIGRAPH_RETURN_IF_ERROR(withContext(checkFile(directory / relative, expected, mode),
                                          absl::StrCat("artifact '", directory.string(), "'")));
-  EPIGRAPH_ASSIGN_OR_RETURN(Plan plan, Plan::open(directory / kPlanFile));
+  EPIGRAPH_ASSIGN_OR_RETURN(Plan plan,
+                            withCode(ErrorCode::BadPlan, Plan::open(directory / kPlanFile)));
   EPIGRAPH_RETURN_IF_ERROR(withContext(checkAgreement(manifest, plan), directory.string()));
   return Artifact(directory, std::move(manifest), std::move(plan));
 }

@@ -35,7 +35,8 @@ readIndex(const std::filesystem::path &indexPath) {
   }
   EPIGRAPH_RETURN_IF_ERROR(status);
   if (placement.empty())
-    return absl::InvalidArgumentError(absl::StrCat(indexPath.string(), ": weight_map is empty"));
+    return withCode(ErrorCode::WrongIndex, absl::InvalidArgumentError(absl::StrCat(
+                                               indexPath.string(), ": weight_map is empty")));
   return placement;
 }
 
@@ -46,17 +47,21 @@ absl::StatusOr<Checkpoint> Checkpoint::open(const std::filesystem::path &directo
   result.directory_ = directory;
   std::error_code error;
   if (!std::filesystem::is_directory(directory, error))
-    return absl::NotFoundError(absl::StrCat("checkpoint '", directory.string(),
-                                            "' is not a folder; expected one that holds ",
-                                            abslView(kSingleFile), " or ", abslView(kIndexFile)));
+    return withCode(
+        ErrorCode::NoCheckpoint,
+        absl::NotFoundError(absl::StrCat("checkpoint '", directory.string(),
+                                         "' is not a folder; expected one that holds ",
+                                         abslView(kSingleFile), " or ", abslView(kIndexFile))));
   if (std::filesystem::exists(directory / kSingleFile, error)) {
     EPIGRAPH_RETURN_IF_ERROR(result.addShard(directory / kSingleFile));
   } else if (std::filesystem::exists(directory / kIndexFile, error)) {
     EPIGRAPH_RETURN_IF_ERROR(result.openShards(directory / kIndexFile));
   } else {
-    return absl::NotFoundError(absl::StrCat("checkpoint '", directory.string(), "' holds neither ",
-                                            abslView(kSingleFile), " nor ", abslView(kIndexFile),
-                                            "; other formats must be converted to safetensors"));
+    return withCode(
+        ErrorCode::NoSafetensors,
+        absl::NotFoundError(absl::StrCat("checkpoint '", directory.string(), "' holds neither ",
+                                         abslView(kSingleFile), " nor ", abslView(kIndexFile),
+                                         "; other formats must be converted to safetensors")));
   }
   result.index();
   return result;
@@ -82,21 +87,25 @@ absl::Status Checkpoint::openShards(const std::filesystem::path &indexPath) {
     for (const TensorView &tensor : shards_.back().tensors()) {
       auto [it, inserted] = found.emplace(tensor.name, file);
       if (!inserted)
-        return absl::InvalidArgumentError(absl::StrCat(indexPath.string(), ": tensor \"",
-                                                       tensor.name, "\" is in both ",
-                                                       abslView(it->second), " and ", file));
+        return withCode(ErrorCode::WrongIndex,
+                        absl::InvalidArgumentError(
+                            absl::StrCat(indexPath.string(), ": tensor \"", tensor.name,
+                                         "\" is in both ", abslView(it->second), " and ", file)));
       auto placed = placement.find(tensor.name);
       if (placed == placement.end() || placed->second != file)
-        return absl::InvalidArgumentError(absl::StrCat(
-            indexPath.string(), ": tensor \"", tensor.name, "\" is in ", file,
-            placed == placement.end() ? " but not in the index"
-                                      : absl::StrCat("; the index says ", placed->second)));
+        return withCode(
+            ErrorCode::WrongIndex,
+            absl::InvalidArgumentError(absl::StrCat(
+                indexPath.string(), ": tensor \"", tensor.name, "\" is in ", file,
+                placed == placement.end() ? " but not in the index"
+                                          : absl::StrCat("; the index says ", placed->second))));
     }
   }
   for (const auto &[tensor, file] : placement)
     if (found.find(tensor) == found.end())
-      return absl::InvalidArgumentError(absl::StrCat(indexPath.string(), ": tensor \"", tensor,
-                                                     "\" should be in ", file, " but is not"));
+      return withCode(ErrorCode::WrongIndex, absl::InvalidArgumentError(absl::StrCat(
+                                                 indexPath.string(), ": tensor \"", tensor,
+                                                 "\" should be in ", file, " but is not")));
   return absl::OkStatus();
 }
 

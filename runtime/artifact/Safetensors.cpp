@@ -36,7 +36,8 @@ uint64_t TensorView::elements() const { return bytes.size() / dtypeBytes(dtype);
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path &path) {
   EPIGRAPH_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
-  EPIGRAPH_ASSIGN_OR_RETURN(SafetensorsFile result, parse(file.bytes(), path.string()));
+  EPIGRAPH_ASSIGN_OR_RETURN(SafetensorsFile result, withCode(ErrorCode::BadSafetensors,
+                                                             parse(file.bytes(), path.string())));
   result.file_ = std::move(file);
   return result;
 }

@@ -8,7 +8,7 @@ namespace {
 using enum ExitCode;
 
 constexpr ErrorInfo kCatalog[] = {
-    {ErrorCode::Usage, ExitCode::Usage, "", //
+    {ErrorCode::Usage, ExitCode::Usage, "Run with --help for more information.",
      "an unknown flag, a missing argument, or a value that a flag does not take",
      "see --help of the command", "epigraph compile --help"},
     {ErrorCode::UnknownPhase, ExitCode::Usage, "… is not one of …",
@@ -24,45 +24,55 @@ constexpr ErrorInfo kCatalog[] = {
      "leave out only passes that optimise; the message lists them",
      "epigraph compile MODEL_DIR -o NAME.epi --optimize=none"},
     {ErrorCode::BadInsertedPass, ExitCode::Usage,
-     "expected NAME@PHASE or NAME{options}@PHASE; … runs no passes; … does not refer to a "
-     "registered pass",
+     "expected NAME@PHASE or NAME{options}@PHASE\n"
+     "--insert-pass=…: the phase pack writes files and runs no passes; …\n"
+     "--insert-pass=…: …, and those of a plugin need --load-pass-plugin",
      "--insert-pass is not of that form, or names a pass or an option that does not exist",
      "`epigraph-opt --help` lists passes with their options; load the plugin that has the pass",
      "epigraph compile MODEL_DIR -o NAME.epi --load-pass-plugin=./MyPass.so "
      "--insert-pass=my-pass@fuse"},
-    {ErrorCode::BadPlugin, ExitCode::Usage, "--load-pass-plugin=…: …; build it …",
+    {ErrorCode::BadPlugin, ExitCode::Usage,
+     "--load-pass-plugin=…: …; build it against this version of Epigraph, …",
      "the file is missing, is no shared object, needs symbols that this Epigraph does not have, or "
      "is "
      "no MLIR pass plugin",
      "build the plugin against this version (docs/how-to/write-a-pass.md)",
      "epigraph-opt --load-pass-plugin=./MyPass.so --help"},
     {ErrorCode::OutputIsKept, BadInput,
-     "… exists and is not an Epigraph artifact; remove it or choose another name",
+     "output '…' exists and is not an Epigraph artifact; remove it or choose another name",
      "-o names something else, which is kept", "another name",
      "epigraph compile MODEL_DIR -o NAME.epi"},
-    {ErrorCode::NoOutputFolder, BadInput, "output …: the folder … does not exist; create it",
+    {ErrorCode::NoOutputFolder, BadInput, "output '…': the folder '…' does not exist; create it",
      "the folder that should hold the artifact is not there", "create it",
      "mkdir -p out && epigraph compile MODEL_DIR -o out/NAME.epi"},
     {ErrorCode::BadLimit, ExitCode::Usage,
-     "--ep is …; expected …; … must be positive …; --max-context is …, but the model was made for "
-     "…; --fusion-level is …; expected …",
+     "--ep is …; expected 1 to …\n"
+     "--max-batch-tokens, --max-seqs and --max-context must be positive …\n"
+     "--max-context is …, but the model was made for … positions; give at most that\n"
+     "--fusion-level is …; expected 0 to …",
      "a number is outside of its range", "a number that the message allows",
      "epigraph compile MODEL_DIR -o NAME.epi --max-context 4096"},
-    {ErrorCode::WrongStartPhase, ExitCode::Usage, "… so --start-phase must be …",
+    {ErrorCode::WrongStartPhase, ExitCode::Usage,
+     "the IR has …, so --start-phase must be …, not …\n"
+     "--stop-after … comes before --start-phase …\n"
+     "--start-from stands in place of the phase import, …",
      "the IR of --start-from has been through other phases than --start-phase supposes",
      "the phase after the one that wrote the file",
      "epigraph compile MODEL_DIR -o NAME.epi --start-from=02-fuse.mlir --start-phase=quantize"},
-    {ErrorCode::UnknownErrorCode, ExitCode::Usage, "there is no error …",
+    {ErrorCode::UnknownErrorCode, ExitCode::Usage, "there is no error '…'; …",
      "`epigraph explain` was given something else than the code of a message",
      "a code as in [E0107]; --list prints all", "epigraph explain E0107"},
 
-    {ErrorCode::NoCheckpoint, BadInput, "checkpoint … is not a folder", "a wrong path",
-     "name the folder that holds config.json", "epigraph compile models/tiny-deepseek-v3 -o x.epi"},
+    {ErrorCode::NoCheckpoint, BadInput, "checkpoint '…' is not a folder; expected one that holds …",
+     "a wrong path", "name the folder that holds config.json",
+     "epigraph compile models/tiny-deepseek-v3 -o x.epi"},
     {ErrorCode::NoSafetensors, BadInput,
-     "… holds neither … nor …; other formats must be converted to safetensors",
+     "checkpoint '…' holds neither … nor …; other formats must be converted to safetensors",
      "PyTorch's .bin files, or shards without their index", "convert them, or fetch the index",
      "ls MODEL_DIR/model.safetensors.index.json"},
-    {ErrorCode::BadConfig, BadInput, "… expected a JSON object, found …; … is …; expected …",
+    {ErrorCode::BadConfig, BadInput,
+     "…: expected a JSON object, found …\n"
+     "… is …; expected …",
      "config.json or generation_config.json is something else, or a key of it is missing, of the "
      "wrong type or out of its range",
      "fetch it again, or correct the key", "python3 -m json.tool MODEL_DIR/config.json"},
@@ -72,13 +82,20 @@ constexpr ErrorInfo kCatalog[] = {
      "fetch the checkpoint again, or correct config.json",
      "epigraph compile MODEL_DIR --stop-after import"},
     {ErrorCode::BadSafetensors, BadInput,
-     "… the file may be truncated; the header claims … bytes; …; header: …; … (it overlaps another "
-     "tensor); … (there is a hole); … bytes follow the last tensor; expected none",
+     "… the file may be truncated\n"
+     "the header claims … bytes; …\n"
+     "header: …\n"
+     "… (it overlaps another tensor)\n"
+     "… (there is a hole)\n"
+     "… bytes follow the last tensor; expected none",
      "an interrupted download, or a file that something broken wrote: a header that the format "
      "forbids, sizes that overflow, tensors that do not fill the file exactly",
      "fetch the file again", "sha256sum MODEL_DIR/*.safetensors"},
     {ErrorCode::WrongIndex, BadInput,
-     "… is in both … and …; … but not in the index; … should be in …",
+     "… is in both … and …\n"
+     "… but not in the index\n"
+     "… should be in … but is not\n"
+     "…: weight_map is empty",
      "model.safetensors.index.json and the shards disagree", "fetch both again",
      "ls MODEL_DIR/*.safetensors MODEL_DIR/*.index.json"},
 
@@ -87,21 +104,27 @@ constexpr ErrorInfo kCatalog[] = {
      "weights",
      "the message names what is supported", "grep model_type MODEL_DIR/config.json"},
     {ErrorCode::UnevenExperts, Unsupported,
-     "… which … ranks cannot share equally; choose a number of …; … slots hold only …",
-     "--ep does not divide the number of experts (and replicas), or --tp that of heads or an inner "
-     "dimension",
-     "one of the numbers that the message lists",
-     "epigraph compile MODEL_DIR -o NAME.epi --ep 4"},
+     "… experts, which … ranks cannot share equally; choose a number of ranks that divides them: "
+     "…\n"
+     "… heads…, which … ranks cannot share equally; choose a number of ranks that divides them: …\n"
+     "… dimension of …; choose a number of ranks that divides it: …\n"
+     "… experts, with … replicas … slots, which … ranks cannot share equally; choose a number of "
+     "replicas such as …",
+     "--ep does not divide the number of experts with their replicas, or --tp neither heads nor an "
+     "inner dimension",
+     "one of the numbers that the message lists", "epigraph compile MODEL_DIR -o NAME.epi --ep 4"},
     {ErrorCode::UnknownTarget, Unsupported,
-     "… no x86-64 CPU of that name; known are …; … is not a CPU target; …",
-     "--target names no processor", "a name of the list, or cpu",
+     "target '…': no x86-64 CPU of that name; known are …\n"
+     "target '…' is not a CPU target; …",
+     "--target names no processor", "a name that the message lists, or cpu",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu:x86-64-v3"},
     {ErrorCode::TargetTooOld, Unsupported,
-     "… kernels need the features of x86-64-v3 (AVX2 and FMA) …",
+     "target '…' lacks …; kernels need the features of x86-64-v3 (AVX2 and FMA); …",
      "a target, or machine, that is too old", "another target",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu:x86-64-v3"},
     {ErrorCode::BadTargetFile, BadInput, "target description …",
-     "the file that --target names cannot be read, has an unknown key, or a number out of its range",
+     "the file that --target names cannot be read, has an unknown key, or a number out of its "
+     "range",
      "the message names the key and what is expected; docs/targets.md has all keys",
      "epigraph doctor --json > this.json"},
 
@@ -109,51 +132,60 @@ constexpr ErrorInfo kCatalog[] = {
      "the file is no IR of this version, or IR that breaks a constraint of an operation",
      "the message names the place; docs/dialects has the constraints", "epigraph-opt FILE.mlir"},
     {ErrorCode::NotAModel, BadInput,
-     "the module has no … attribute, so it is no model; …; … must be positive 32-bit numbers; the "
-     "module "
-     "has no function @main",
+     "the module has no … attribute, so it is no model; …\n"
+     "the sizes of epi.model and exec.limits must be positive 32-bit numbers\n"
+     "the module has no function @main with a body",
      "the IR parses, but lacks what every compilation starts with",
      "start from a file that --dump-phases or --stop-after wrote",
      "epigraph compile MODEL_DIR --stop-after fuse -o fused.mlir"},
     {ErrorCode::WrongWeights, BadInput,
-     "… names weights that the checkpoint does not have as they are …",
+     "the IR names weights that the checkpoint does not have as they are; …",
      "the IR was imported from another checkpoint, or its weights were edited",
      "give the checkpoint that the IR was imported from",
      "epigraph compile MODEL_DIR -o NAME.epi --start-from=FILE --start-phase=PHASE"},
-    {ErrorCode::WrongMesh, BadInput, "the IR of … is for …; give …",
+    {ErrorCode::WrongMesh, BadInput, "the IR is for …; give …",
      "--ep, --attention or --compute differ from what the IR of --start-from was compiled with",
      "repeat the flags that the IR was compiled with",
      "epigraph compile MODEL_DIR -o NAME.epi --start-from=05-partition.mlir --start-phase=schedule "
      "--ep 4"},
-    {ErrorCode::PassFailed, Internal, "to replay the failing pass: …; the pass … crashed …",
+    {ErrorCode::PassFailed, Internal,
+     "… to replay the failing pass: …\n"
+     "…: the pass … crashed",
      "a pass failed or crashed on IR that it should accept: a bug, of the plugin if the pass is a "
      "plugin's",
      "replay the reproducer with the line that the message gives; report it with that file",
      "epigraph-opt --run-reproducer epigraph-reproducer-epi-fuse-swiglu.mlir"},
 
-    {ErrorCode::NotAnArtifact, BadInput, "… is not a folder; expected what epigraph compile wrote",
-     "a wrong path", "name the folder NAME.epi", "epigraph run NAME.epi --ids 0"},
+    {ErrorCode::NotAnArtifact, BadInput,
+     "artifact '…' is not a folder; expected what epigraph compile wrote", "a wrong path",
+     "name the folder NAME.epi", "epigraph run NAME.epi --ids 0"},
     {ErrorCode::WrongFileSize, BadInput,
      "… bytes; the manifest says …; copy or compile the artifact again",
      "a file was cut off or replaced", "copy it again", "epigraph inspect NAME.epi --verify"},
     {ErrorCode::WrongDigest, BadInput, "… has sha256 …; the manifest says …",
      "a file was changed; weights are hashed only with --verify", "copy it again",
      "epigraph inspect NAME.epi --verify"},
-    {ErrorCode::MixedArtifact, BadInput, "… the manifest says …, the plan …",
+    {ErrorCode::MixedArtifact, BadInput,
+     "the manifest says …, the plan …\n"
+     "model.has_mtp and the plan's functions disagree",
      "files of two artifacts were mixed", "compile it again",
      "epigraph compile MODEL_DIR -o NAME.epi"},
     {ErrorCode::MissingFeature, Unsupported,
      "this CPU lacks …, which the artifact's kernels were compiled for …",
      "the artifact was compiled for a newer processor", "compile with the --target of this machine",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu"},
-    {ErrorCode::NoDriver, Unsupported, "this runtime has no driver for target …",
+    {ErrorCode::NoDriver, Unsupported, "this runtime has no driver for target '…'; …",
      "the artifact was compiled for another kind of device", "compile with --target cpu",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu"},
-    {ErrorCode::DoesNotFit, Resources, "the model does not fit: it needs …",
+    {ErrorCode::DoesNotFit, Resources,
+     "the model does not fit: it needs …\n"
+     "the plan needs more memory than any machine has; …",
      "weights, activations and caches exceed --memory-pool-size, or the machine",
      "the message says how much is needed, and which context would fit",
      "epigraph compile MODEL_DIR -o NAME.epi --max-context 1024"},
-    {ErrorCode::BadKernelLibrary, BadInput, "kernel library … cannot be loaded: …",
+    {ErrorCode::BadKernelLibrary, BadInput,
+     "kernel library … cannot be loaded: …\n"
+     "kernel library … has no kernel '…', …",
      "kernels.so is no shared object of this system", "compile it again",
      "epigraph compile MODEL_DIR -o NAME.epi"},
     {ErrorCode::UnsupportedTokenizer, Unsupported, "… is not supported; expected BPE",
@@ -190,17 +222,22 @@ constexpr ErrorInfo kCatalog[] = {
      "add bos_token_id to generation_config.json and compile again",
      "grep bos_token_id MODEL_DIR/generation_config.json"},
     {ErrorCode::TextTooShort, BadInput,
-     "… less than one window of …; use a longer text or a smaller --window", "a short text",
-     "a longer text, or a smaller --window", "epigraph eval NAME.epi --text FILE --window 128"},
+     "the text has … tokens, less than one window of …; use a longer text or a smaller --window\n"
+     "nothing to score: expected at least two tokens",
+     "a short text", "a longer text, or a smaller --window",
+     "epigraph eval NAME.epi --text FILE --window 128"},
     {ErrorCode::NoMtp, Unsupported,
      "the model has no MTP layer, or the artifact was compiled without it",
      "MTP logits of a model without that layer", "a checkpoint with num_nextn_predict_layers",
      "epigraph inspect NAME.epi"},
     {ErrorCode::NoFreePages, Resources,
-     "… finds no free cache pages: sequences left open hold them …",
+     "… finds no free cache pages: sequences left open hold them; …\n"
+     "… needs … more cache pages of …",
      "open sequences of a Python Session hold all pages", "close some",
      "session.close_sequence(sequence)"},
-    {ErrorCode::Deadline, Resources, "… did not arrive within …",
+    {ErrorCode::Deadline, Resources,
+     "… did not arrive within …\n"
+     "… has made no progress for …",
      "a rank took longer than --deadline", "on a busy machine raise it; else report it",
      "epigraph run NAME.epi --prompt TEXT --deadline 300"},
 };

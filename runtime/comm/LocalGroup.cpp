@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "runtime/base/ErrorCode.h"
 #include "runtime/base/StringView.h"
 #include "runtime/device/SpinWait.h"
 
@@ -97,10 +98,12 @@ absl::Status LocalGroup::late(int rank, Counter counter, uint64_t number, std::s
   for (int other = 0; other < size(); ++other)
     if ((seats[static_cast<size_t>(other)].*counter).load(std::memory_order_acquire) <= number)
       missing.push_back(nameOf(other));
-  const absl::Status status = absl::DeadlineExceededError(
-      absl::StrCat(describe(rank, number, where), ": rank ", absl::StrJoin(missing, ", rank "),
+  const absl::Status status =
+      withCode(ErrorCode::Deadline,
+               absl::DeadlineExceededError(absl::StrCat(
+                   describe(rank, number, where), ": rank ", absl::StrJoin(missing, ", rank "),
                    " did not arrive within ", options.deadline.count() / 1000.0,
-                   " s; if the machine is only slow, allow more time"));
+                   " s; if the machine is only slow, allow more time")));
   abort(nameOf(rank), status);
   return status;
 }

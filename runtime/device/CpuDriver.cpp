@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/base/ErrorCode.h"
 #include "runtime/device/CpuFeatures.h"
 
 namespace epigraph {
@@ -137,17 +138,20 @@ CpuDriver::loadKernels(const std::string &path, absl::Span<const std::string> sy
     return status;
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!handle)
-    return absl::FailedPreconditionError(absl::StrCat(
-        "kernel library ", path, " cannot be loaded: ", dlerror(), "; compile the model again"));
+    return withCode(ErrorCode::BadKernelLibrary,
+                    absl::FailedPreconditionError(absl::StrCat("kernel library ", path,
+                                                               " cannot be loaded: ", dlerror(),
+                                                               "; compile the model again")));
   std::vector<KernelFunction> entries;
   entries.reserve(symbols.size());
   for (const std::string &symbol : symbols) {
     void *address = dlsym(handle, symbol.c_str());
     if (!address) {
       dlclose(handle);
-      return absl::FailedPreconditionError(
-          absl::StrCat("kernel library ", path, " has no kernel '", symbol,
-                       "', which its plan launches; compile the model again"));
+      return withCode(ErrorCode::BadKernelLibrary,
+                      absl::FailedPreconditionError(
+                          absl::StrCat("kernel library ", path, " has no kernel '", symbol,
+                                       "', which its plan launches; compile the model again")));
     }
     entries.push_back(reinterpret_cast<KernelFunction>(address));
   }

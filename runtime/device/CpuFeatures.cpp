@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "runtime/base/ErrorCode.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -151,10 +152,12 @@ absl::Status requireCpuFeatures(absl::Span<const std::string> required) {
       missing.push_back(name);
   if (missing.empty())
     return absl::OkStatus();
-  return absl::UnimplementedError(absl::StrCat(
-      "this CPU lacks ", absl::StrJoin(missing, ", "),
-      ", which the artifact's kernels were compiled for; compile the model again with a --target "
-      "that this machine has (cpu, cpu:x86-64-v3, ...)"));
+  return withCode(
+      ErrorCode::MissingFeature,
+      absl::UnimplementedError(absl::StrCat("this CPU lacks ", absl::StrJoin(missing, ", "),
+                                            ", which the artifact's kernels were compiled for; "
+                                            "compile the model again with a --target "
+                                            "that this machine has (cpu, cpu:x86-64-v3, ...)")));
 }
 
 } // namespace epigraph

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/artifact/KernelAbi.h"
+#include "runtime/base/ErrorCode.h"
 #include "runtime/device/MemoryPool.h"
 
 namespace epigraph {
@@ -64,8 +65,10 @@ absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t stepArray
   const bool overflow = weights.overflowed() || arenas.overflowed() || arrays.overflowed() ||
                         page.overflowed() || all.overflowed();
   if (overflow)
-    return absl::ResourceExhaustedError("the plan needs more memory than any machine has; compile "
-                                        "the model again with smaller limits");
+    return withCode(
+        ErrorCode::DoesNotFit,
+        absl::ResourceExhaustedError("the plan needs more memory than any machine has; compile "
+                                     "the model again with smaller limits"));
   MemoryNeed need;
   need.weights = weights.value();
   need.arenas = arenas.value();
@@ -82,10 +85,11 @@ absl::StatusOr<int32_t> choosePages(const MemoryNeed &need, uint64_t allowed, in
   const uint64_t room = allowed < need.withoutCaches() ? 0 : allowed - need.withoutCaches();
   const uint64_t fitting = need.page == 0 ? need.mostPages : room / need.page;
   if (allowed < need.withoutCaches() || fitting < static_cast<uint64_t>(fewest))
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the model does not fit: it needs ", formatBytes(need.total(fewest)), " (",
-                     need.describe(), ", at least ", fewest, " pages), and ", formatBytes(allowed),
-                     " are allowed; ", remedy(need, allowed)));
+    return withCode(ErrorCode::DoesNotFit,
+                    absl::ResourceExhaustedError(absl::StrCat(
+                        "the model does not fit: it needs ", formatBytes(need.total(fewest)), " (",
+                        need.describe(), ", at least ", fewest, " pages), and ",
+                        formatBytes(allowed), " are allowed; ", remedy(need, allowed))));
   if (wanted > 0)
     return wanted;
   return static_cast<int32_t>(std::min<uint64_t>(fitting, static_cast<uint64_t>(need.mostPages)));

@@ -41,8 +41,9 @@ absl::StatusOr<std::unique_ptr<Driver>> createDriver(const std::string &target, 
                                                      int threads, bool spin) {
   if (target == "cpu" || absl::StartsWith(target, "cpu:"))
     return std::make_unique<CpuDriver>(pool, threads, spin);
-  return absl::UnimplementedError(absl::StrCat("this runtime has no driver for target '", target,
-                                               "'; compile the model again with --target cpu"));
+  return withCode(ErrorCode::NoDriver, absl::UnimplementedError(absl::StrCat(
+                                           "this runtime has no driver for target '", target,
+                                           "'; compile the model again with --target cpu")));
 }
 
 } // namespace
@@ -210,10 +211,11 @@ absl::Status PlanExecutor::run() {
       worst = status;
   }
   if (!allBack)
-    return absl::DeadlineExceededError(
-        absl::StrCat("rank ", absl::StrJoin(lost, ", rank "), " has made no progress for ",
-                     state->deadline.count() / 1000.0, " s and did not come back",
-                     worst.ok() ? "" : "; meanwhile: ", std::string(worst.message())));
+    return withCode(ErrorCode::Deadline,
+                    absl::DeadlineExceededError(absl::StrCat(
+                        "rank ", absl::StrJoin(lost, ", rank "), " has made no progress for ",
+                        state->deadline.count() / 1000.0, " s and did not come back",
+                        worst.ok() ? "" : "; meanwhile: ", std::string(worst.message()))));
   // With every rank out of it, the group can be used again.
   if (!worst.ok())
     state->mesh.reset();

@@ -84,9 +84,11 @@ absl::StatusOr<GenerationReport> Generator::run() {
       EPIGRAPH_RETURN_IF_ERROR(takeTokens(lane, results[lane].logits));
   }
   if (nextRequest < requests.size())
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "prompt ", nextRequest + 1,
-        " finds no free cache pages: sequences left open hold them; close some of them"));
+    return withCode(
+        ErrorCode::NoFreePages,
+        absl::ResourceExhaustedError(absl::StrCat(
+            "prompt ", nextRequest + 1,
+            " finds no free cache pages: sequences left open hold them; close some of them")));
   return std::move(report);
 }
 

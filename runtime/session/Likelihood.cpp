@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "runtime/base/ErrorCode.h"
 
 namespace epigraph {
 
@@ -24,8 +25,9 @@ absl::StatusOr<int32_t> greedyToken(absl::Span<const float> logits) {
 
 absl::StatusOr<double> negativeLogLikelihood(absl::Span<const float> logits, int32_t id) {
   if (id < 0 || static_cast<size_t>(id) >= logits.size())
-    return absl::InvalidArgumentError(
-        absl::StrCat("token ", id, " is outside the vocabulary of ", logits.size()));
+    return withCode(ErrorCode::OutsideVocabulary,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        "token ", id, " is outside the vocabulary of ", logits.size())));
   const absl::StatusOr<int32_t> best = greedyToken(logits);
   if (!best.ok())
     return best.status();

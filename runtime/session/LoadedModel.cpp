@@ -30,9 +30,10 @@ LoadedModel::load(const std::filesystem::path &directory, const LoadOptions &opt
 absl::StatusOr<std::vector<int32_t>> LoadedModel::encode(std::string_view text,
                                                          bool addSpecial) const {
   if (!loadedTokenizer)
-    return absl::FailedPreconditionError(
-        absl::StrCat(opened.directory().string(), " has no ", abslView(kTokenizerFile),
-                     ": its checkpoint had none; give token ids instead of text"));
+    return withCode(ErrorCode::NoTokenizer,
+                    absl::FailedPreconditionError(absl::StrCat(
+                        opened.directory().string(), " has no ", abslView(kTokenizerFile),
+                        ": its checkpoint had none; give token ids instead of text")));
   return loadedTokenizer->encode(text, addSpecial);
 }
 

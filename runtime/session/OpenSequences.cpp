@@ -56,10 +56,12 @@ absl::Status OpenSequences::check(absl::Span<const SequenceInput> inputs) const 
     const int64_t length = found->second.length + static_cast<int64_t>(input.ids.size());
     EPIGRAPH_RETURN_IF_ERROR(driver.checkSequence(input.ids, length, what));
     if (length > driver.info().maxContext)
-      return absl::OutOfRangeError(absl::StrCat(
-          what, " would have ", length, " tokens, and the artifact was compiled for a context of ",
-          driver.info().maxContext, "; close it, or compile the model again with a ",
-          "larger --max-context"));
+      return withCode(
+          ErrorCode::PromptTooLong,
+          absl::OutOfRangeError(absl::StrCat(
+              what, " would have ", length,
+              " tokens, and the artifact was compiled for a context of ", driver.info().maxContext,
+              "; close it, or compile the model again with a ", "larger --max-context")));
   }
   return absl::OkStatus();
 }
@@ -75,10 +77,11 @@ absl::Status OpenSequences::reservePages(absl::Span<const SequenceInput> inputs)
       continue;
     std::optional<PageLease> lease = pool.take(needed);
     if (!lease)
-      return absl::ResourceExhaustedError(
-          absl::StrCat("sequence ", input.sequence, " needs ", needed, " more cache pages of ",
-                       kPageTokens, " tokens, and ", pool.available(), " of ", pool.capacity(),
-                       " are free; close sequences, or raise the memory limit"));
+      return withCode(ErrorCode::NoFreePages,
+                      absl::ResourceExhaustedError(absl::StrCat(
+                          "sequence ", input.sequence, " needs ", needed, " more cache pages of ",
+                          kPageTokens, " tokens, and ", pool.available(), " of ", pool.capacity(),
+                          " are free; close sequences, or raise the memory limit")));
     sequence.pages.insert(sequence.pages.end(), lease->get().begin(), lease->get().end());
     sequence.leases.push_back(*std::move(lease));
   }

@@ -62,8 +62,9 @@ absl::Status PassageRunner::check() const {
       EPIGRAPH_RETURN_IF_ERROR(driver.checkSequence(passages[i].nextIds, length, what));
   }
   if (wantsMtp() && !driver.info().hasMtp)
-    return absl::UnimplementedError(
-        "the model has no MTP layer, or the artifact was compiled without it");
+    return withCode(ErrorCode::NoMtp,
+                    absl::UnimplementedError(
+                        "the model has no MTP layer, or the artifact was compiled without it"));
   return absl::OkStatus();
 }
 
@@ -82,9 +83,11 @@ absl::Status PassageRunner::run() {
       EPIGRAPH_RETURN_IF_ERROR(visitRows(lane, results[lane].logits));
   }
   if (next < passages.size())
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "sequence ", next + 1,
-        " finds no free cache pages: sequences left open hold them; close some of them"));
+    return withCode(
+        ErrorCode::NoFreePages,
+        absl::ResourceExhaustedError(absl::StrCat(
+            "sequence ", next + 1,
+            " finds no free cache pages: sequences left open hold them; close some of them")));
   return absl::OkStatus();
 }
 

@@ -18,7 +18,8 @@ scoreTokens(StepDriver &driver, absl::Span<const std::vector<int32_t>> sequences
   int64_t total = 0;
   for (const std::vector<int32_t> &ids : sequences) {
     if (ids.size() < 2)
-      return absl::InvalidArgumentError("nothing to score: expected at least two tokens");
+      return withCode(ErrorCode::TextTooShort,
+                      absl::InvalidArgumentError("nothing to score: expected at least two tokens"));
     // The last token is scored, but nothing comes after it: it need not be run.
     passages.push_back({absl::MakeConstSpan(ids).first(ids.size() - 1), {}});
     losses.emplace_back(ids.size() - 1);
@@ -44,9 +45,10 @@ absl::StatusOr<PerplexityReport> perplexity(StepDriver &driver, absl::Span<const
                                             int32_t bos, int32_t window,
                                             const ScoreProgress &progress) {
   if (window < 1 || text.size() < static_cast<size_t>(window))
-    return absl::InvalidArgumentError(absl::StrCat("the text has ", text.size(),
-                                                   " tokens, less than one window of ", window,
-                                                   "; use a longer text or a smaller --window"));
+    return withCode(ErrorCode::TextTooShort,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        "the text has ", text.size(), " tokens, less than one window of ", window,
+                        "; use a longer text or a smaller --window")));
   const size_t width = static_cast<size_t>(window);
   std::vector<std::vector<int32_t>> windows;
   for (size_t first = 0; first + width <= text.size(); first += width) {

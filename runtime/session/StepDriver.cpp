@@ -64,22 +64,29 @@ absl::Status StepDriver::checkResults(const std::vector<StepResult> &results,
 absl::Status StepDriver::checkSequence(absl::Span<const int32_t> ids, int64_t positions,
                                        std::string_view what) const {
   if (ids.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat(abslView(what), " has no tokens; expected at least one"));
+    return withCode(ErrorCode::EmptyPrompt,
+                    absl::InvalidArgumentError(
+                        absl::StrCat(abslView(what), " has no tokens; expected at least one")));
   const auto unknown = std::find_if(ids.begin(), ids.end(),
                                     [this](int32_t id) { return id < 0 || id >= info().vocab; });
   if (unknown != ids.end())
-    return absl::InvalidArgumentError(absl::StrCat(abslView(what), ": token id ", *unknown,
-                                                   " is outside the vocabulary of ", info().vocab));
+    return withCode(
+        ErrorCode::OutsideVocabulary,
+        absl::InvalidArgumentError(absl::StrCat(abslView(what), ": token id ", *unknown,
+                                                " is outside the vocabulary of ", info().vocab)));
   if (ids.size() > static_cast<size_t>(info().maxContext))
-    return absl::OutOfRangeError(
-        absl::StrCat(abslView(what), " has ", ids.size(),
-                     " tokens, and the artifact was compiled for a context of ", info().maxContext,
-                     "; shorten it, or compile the model again with a larger --max-context"));
+    return withCode(
+        ErrorCode::PromptTooLong,
+        absl::OutOfRangeError(absl::StrCat(
+            abslView(what), " has ", ids.size(),
+            " tokens, and the artifact was compiled for a context of ", info().maxContext,
+            "; shorten it, or compile the model again with a larger --max-context")));
   if (PagePool::pagesFor(positions) > info().pages)
-    return absl::ResourceExhaustedError(absl::StrCat(
-        abslView(what), " needs caches for ", positions, " tokens, and there is room for ",
-        int64_t{info().pages} * kPageTokens, "; shorten it, or raise --memory-pool-size"));
+    return withCode(
+        ErrorCode::CachesTooSmall,
+        absl::ResourceExhaustedError(absl::StrCat(
+            abslView(what), " needs caches for ", positions, " tokens, and there is room for ",
+            int64_t{info().pages} * kPageTokens, "; shorten it, or raise --memory-pool-size")));
   return absl::OkStatus();
 }
 

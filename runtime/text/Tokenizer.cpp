@@ -52,7 +52,10 @@ Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<Tokenizer> Tokenizer::load(const std::filesystem::path &path) {
   EPIGRAPH_ASSIGN_OR_RETURN(std::string json, readFile(path, kMaxFileBytes));
-  return parse(json, path.string());
+  absl::StatusOr<Tokenizer> tokenizer = parse(json, path.string());
+  if (absl::IsUnimplemented(tokenizer.status()))
+    return withCode(ErrorCode::UnsupportedTokenizer, tokenizer.status());
+  return tokenizer;
 }
 
 absl::StatusOr<Tokenizer> Tokenizer::parse(std::string_view json, std::string_view source) {

@@ -119,19 +119,44 @@ def test_every_folder_of_passes_is_in_the_page():
     assert folders <= set(script("generate-docs").PASS_FOLDERS)
 
 
+def sources_of(*folders, endings=(".cpp",)):
+    return {str(path.relative_to(ROOT)): path.read_text()
+            for folder in folders for path in (ROOT / folder).rglob("*")
+            if path.suffix in endings}
+
+
 def test_documented_messages_exist():
-    """What docs/errors.md quotes is what the sources say."""
-    sources = "".join(
-        path.read_text()
-        for folder in ("runtime", "compiler", "codegen", "passes", "tools")
-        for path in (ROOT / folder).rglob("*.cpp")
-    )
+    """What the catalogue of refusals quotes is what the sources say."""
+    files = sources_of("runtime", "compiler", "codegen", "passes", "tools")
+    del files["runtime/base/ErrorCatalog.cpp"]
     # Adjacent literals are one message.
-    said = re.sub(r'"\s*\n?\s*"', "", sources).replace('\\"', '"')
-    tables = [line for line in (ROOT / "docs/errors.md").read_text().splitlines()
-              if line.startswith("| `")]
-    assert len(tables) > 30
-    for line in tables:
-        for message in re.findall(r"`([^`]+)`", line.split("|")[1]):
+    said = re.sub(r'"\s*\n?\s*"', "", "".join(files.values())).replace('\\"', '"')
+    quoted = 0
+    for entry in script("generate-docs").error_catalog():
+        for message in entry["message"].split("\n"):
             for piece in message.split("…"):
-                assert piece.strip(" ;:'") in said, (message, piece)
+                assert piece.strip(" ;:,'") in said, (entry["code"], message, piece)
+                quoted += 1
+    assert quoted > 60
+
+
+def test_every_error_code_is_raised_and_known():
+    """The codes of the catalogue, of the enumeration and of the sources are the same."""
+    catalog = [entry["code"] for entry in script("generate-docs").error_catalog()]
+    assert catalog == sorted(set(catalog))
+    header = (ROOT / "runtime/base/ErrorCode.h").read_text()
+    names = dict(re.findall(r"^  (\w+) = (\d+),", header, flags=re.M))
+    assert [f"E{int(number):04}" for number in names.values()] == catalog
+    files = sources_of("runtime", "compiler", "codegen", "passes", "tools", endings=(".cpp", ".h"))
+    del files["runtime/base/ErrorCatalog.cpp"]
+    text = "".join(files.values())
+    raised = {f"E{int(names[name]):04}" for name in re.findall(r"\bErrorCode::([A-Z]\w+)", text)}
+    raised |= set(re.findall(r'refusal\(.*?"(E\d{4})"', text, flags=re.S))
+    assert raised == set(catalog)
+
+
+def test_errors_have_all_they_need():
+    for entry in script("generate-docs").error_catalog():
+        for key in ("cause", "remedy", "example"):
+            assert entry[key], (entry["code"], key)
+        assert 1 <= entry["exit_code"] <= 5

@@ -16,6 +16,8 @@ LOGITS_WITHIN = 1e-5
 PASS_WITHIN = 2e-6
 # Enough for a page border (64); the interpreter is slow.
 PASS_TOKENS = 70
+# Print the IR as the driver does.
+LOCATIONS = ("--mlir-print-debuginfo", "--mlir-print-local-scope")
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +87,10 @@ def test_after_every_phase(phases, window, phase, ranks, attention):
 def test_text_and_bytecode_round_trips(phases, tmp_path, phase):
     """The whole model, as any phase leaves it, is the same read back from text and from bytecode."""
     text = phases(4)[phase].read_text()
-    assert run_tool("epigraph-opt", "-", input=text, check=True).stdout == text
+    assert run_tool("epigraph-opt", "-", *LOCATIONS, input=text, check=True).stdout == text
     bytecode = tmp_path / "module.mlirbc"
     run_tool("epigraph-opt", "-", "--emit-bytecode", "-o", bytecode, input=text, check=True)
-    assert run_tool("epigraph-opt", bytecode, check=True).stdout == text
+    assert run_tool("epigraph-opt", bytecode, *LOCATIONS, check=True).stdout == text
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8])

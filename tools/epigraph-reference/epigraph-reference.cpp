@@ -206,6 +206,6 @@ int main(int argc, char **argv) {
   }
   absl::Status status = run(args);
   if (!status.ok())
-    std::fprintf(stderr, "epigraph-reference: error: %s\n", std::string(status.message()).c_str());
+    std::fprintf(stderr, "epigraph-reference: error: %s\n", errorText(status).c_str());
   return static_cast<int>(exitCodeOf(status));
 }

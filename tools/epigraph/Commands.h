@@ -25,6 +25,7 @@ Command addRunCommand(CLI::App &app);
 Command addEvalCommand(CLI::App &app);
 Command addInspectCommand(CLI::App &app);
 Command addDoctorCommand(CLI::App &app);
+Command addExplainCommand(CLI::App &app);
 
 /// Declares `compile` and `bisect` for the help text; `runCompilerCommand` does the work.
 void addCompilerCommands(CLI::App &app);

@@ -77,9 +77,10 @@ absl::Status eval(const EvalFlags &flags) {
   EPIGRAPH_ASSIGN_OR_RETURN(const std::unique_ptr<LoadedModel> model, flags.model.load());
   const std::optional<uint32_t> bos = model->artifact().manifest().tokens.bos;
   if (!bos)
-    return absl::FailedPreconditionError(
-        absl::StrCat(flags.model.artifact, " names no begin-of-sequence token, which every window "
-                                           "starts with; its checkpoint's config had none"));
+    return withCode(ErrorCode::NoBos, absl::FailedPreconditionError(absl::StrCat(
+                                          flags.model.artifact,
+                                          " names no begin-of-sequence token, which every window "
+                                          "starts with; its checkpoint's config had none")));
   absl::StatusOr<std::vector<int32_t>> ids = model->encode(text, /*addSpecial=*/false);
   if (!ids.ok())
     return withContext(ids.status(), flags.text);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/base/ExitCode.h"
+#include "runtime/base/ErrorCode.h"
 #include "tools/epigraph/Commands.h"
 #include "tools/epigraph/Interrupt.h"
 
@@ -24,6 +24,7 @@ constexpr char kFooter[] = R"(Examples:
   epigraph inspect tiny.epi
   epigraph doctor
   epigraph bisect models/tiny-deepseek-v3
+  epigraph explain E0302
 
 Exit codes:
     0  done
@@ -38,6 +39,7 @@ Environment:
   PATH  where `epigraph compile` and `bisect` look for epigraph-compile and epigraph-bisect when
         they are not beside this program
 
+Messages carry a code, as in [E0302]; `epigraph explain E0302` says more.
 Results go to standard output; messages, and progress on a terminal, to standard error.)";
 
 int finish(absl::Status status) {
@@ -45,7 +47,7 @@ int finish(absl::Status status) {
   if (status.ok() && (std::fflush(stdout) != 0 || std::ferror(stdout)))
     status = absl::ResourceExhaustedError("cannot write all of standard output; is the disk full?");
   if (!status.ok())
-    std::fprintf(stderr, "epigraph: error: %s\n", std::string(status.message()).c_str());
+    std::fprintf(stderr, "epigraph: error: %s\n", epigraph::errorText(status).c_str());
   return static_cast<int>(epigraph::exitCodeOf(status));
 }
 
@@ -54,8 +56,8 @@ int finishParsing(const CLI::App &app, const CLI::ParseError &error) {
   if (error.get_exit_code() == 0)
     return app.exit(error);
   std::fprintf(stderr,
-               "epigraph: error: %s\nRun `epigraph --help`, or `epigraph COMMAND --help`.\n",
-               error.what());
+               "epigraph: error: [%s] %s\nRun `epigraph --help`, or `epigraph COMMAND --help`.\n",
+               epigraph::errorCodeText(epigraph::ErrorCode::Usage).c_str(), error.what());
   return static_cast<int>(ExitCode::Usage);
 }
 
@@ -70,10 +72,10 @@ int main(int argc, char **argv) {
   app.footer(kFooter);
   app.require_subcommand(1);
   epigraph::tool::addCompilerCommands(app);
-  const std::vector<epigraph::tool::Command> commands = {epigraph::tool::addRunCommand(app),
-                                                         epigraph::tool::addEvalCommand(app),
-                                                         epigraph::tool::addInspectCommand(app),
-                                                         epigraph::tool::addDoctorCommand(app)};
+  const std::vector<epigraph::tool::Command> commands = {
+      epigraph::tool::addRunCommand(app), epigraph::tool::addEvalCommand(app),
+      epigraph::tool::addInspectCommand(app), epigraph::tool::addDoctorCommand(app),
+      epigraph::tool::addExplainCommand(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {

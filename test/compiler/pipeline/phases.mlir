@@ -1,7 +1,8 @@
 // Each phase as a pipeline of epigraph-opt gives what the driver's phases give.
 // RUN: epigraph-compile %model --ep 2 --stop-after import -o %t.import
 // RUN: epigraph-opt %t.import --epigraph-canonicalize --epigraph-fuse --epigraph-quantize --epigraph-sparsify \
-// RUN:   --epigraph-partition=ranks=2 --epigraph-schedule --epigraph-plan-memory -o %t.opt
+// RUN:   --epigraph-partition=ranks=2 --epigraph-schedule --epigraph-plan-memory \
+// RUN:   --mlir-print-debuginfo --mlir-print-local-scope -o %t.opt
 // RUN: epigraph-compile %model --ep 2 --stop-after plan-memory -o %t.driver
 // RUN: diff %t.opt %t.driver
 // RUN: FileCheck %s < %t.driver
