@@ -105,10 +105,12 @@ static void listPasses(PassList &passes, Phase phase, const PipelineOptions &opt
   }
 }
 
-/// The check of what `phase` promises, given the optimisations that ran in it.
+/// The check of what `phase` promises, given the optimisations that ran in it; or, after inserted
+/// passes, of what later phases need.
 static std::unique_ptr<Pass> checkOf(Phase phase, const PipelineOptions &options,
-                                     ArrayRef<std::string> ran) {
+                                     ArrayRef<std::string> ran, bool isInserted) {
   VerifyPhasePassOptions check;
+  check.plans = isInserted; // The phase's own passes check theirs.
   check.phase = phaseName(phase);
   check.compute = options.compute == ComputeType::Float32 ? "float32" : "bfloat16";
   llvm::append_range(check.passes, ran);
@@ -131,7 +133,7 @@ std::vector<ListedPass> passesOf(Phase phase, const PipelineOptions &options) {
   for (const ListedPass &listed : passes)
     if (listed.isOptional())
       ran.push_back(listed.pass->getArgument().str());
-  ListedPass check{checkOf(phase, options, ran), {}, /*isCheck=*/true};
+  ListedPass check{checkOf(phase, options, ran, /*isInserted=*/false), {}, /*isCheck=*/true};
   if (!isLeftOut(check, options))
     passes.push_back(std::move(check));
   return passes;
@@ -151,8 +153,8 @@ void buildPhase(OpPassManager &passes, Phase phase, const PipelineOptions &optio
       llvm_unreachable("checkPipeline parses inserted passes");
     hasInserted = true;
   }
-  if (hasInserted && isChecked) // They need not leave what the optimisations would.
-    passes.addPass(checkOf(phase, options, /*ran=*/{}));
+  if (hasInserted && isChecked)
+    passes.addPass(checkOf(phase, options, /*ran=*/{}, /*isInserted=*/true));
 }
 
 } // namespace epigraph

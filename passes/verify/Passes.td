@@ -18,17 +18,19 @@ def VerifyPhasePass : Pass<"epigraph-verify-phase", "::mlir::ModuleOp"> {
     * partition and later: no `epi.experts`; at most one mesh, and everything between ranks is on it;
     * schedule and later: functions hold weights loaded, caches, launches, exchanges, waits and the return, and nothing else;
       kernels hold neither weights, groups, caches named, nor exchanges;
-    * plan-memory: memory and waits are right (`--exec-verify-memory-plan`, `--exec-verify-waits`);
+    * plan-memory: every function's memory is planned; with `plans`, memory and waits are right too (`--exec-verify-memory-plan`,
+      `--exec-verify-waits`), which takes longer than all else and which the phase's own passes have checked;
     * codegen: every projection reads its weight packed, from an argument of its kernel.
 
     The pipeline runs it after the passes of each phase, and again without `passes` after inserted ones, which may leave what
-    the phase's own passes would not. `--disable-pass=epigraph-verify-phase` leaves it out. Changes nothing.
+    the phase's own passes would not, and with `plans`. `--disable-pass=epigraph-verify-phase` leaves it out. Changes nothing.
 
     Statistic: `ops` looked at.
   }];
   let options = [
     Option<"phase", "phase", "std::string", /*default=*/"", "the phase that has just run">,
     Option<"compute", "compute", "std::string", /*default=*/"\"bfloat16\"", "type of --compute: float32 or bfloat16">,
+    Option<"plans", "plans", "bool", /*default=*/"true", "whether to check all of a memory plan">,
     ListOption<"passes", "passes", "std::string", "flags of the optimisations that ran in the phase, in order">
   ];
 }

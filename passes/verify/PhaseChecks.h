@@ -25,8 +25,8 @@ llvm::LogicalResult verifyPartition(mlir::ModuleOp module);
 /// Functions and kernels hold what a schedule does.
 llvm::LogicalResult verifySchedule(mlir::ModuleOp module);
 
-/// Memory is planned and collectives are waited for.
-llvm::LogicalResult verifyPlans(mlir::ModuleOp module);
+/// Memory is planned; with `whole`, the plan is right and collectives are waited for.
+llvm::LogicalResult verifyPlans(mlir::ModuleOp module, bool whole);
 
 /// Projections read packed weights.
 llvm::LogicalResult verifyPackedWeights(mlir::ModuleOp module);

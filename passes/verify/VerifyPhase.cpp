@@ -38,7 +38,8 @@ struct VerifyPhasePass : epigraph::impl::VerifyPhasePassBase<VerifyPhasePass> {
     const auto *found = llvm::find(kPhases, phase.getValue());
     if (found == std::end(kPhases)) {
       getOperation().emitError("--epigraph-verify-phase: phase '")
-          << phase << "' is not one of " << llvm::join(std::begin(kPhases), std::end(kPhases), ", ");
+          << phase << "' is not one of "
+          << llvm::join(std::begin(kPhases), std::end(kPhases), ", ");
       return signalPassFailure();
     }
     if (failed(verify(found - std::begin(kPhases), getOperation())))
@@ -57,7 +58,7 @@ struct VerifyPhasePass : epigraph::impl::VerifyPhasePassBase<VerifyPhasePass> {
       return failure();
     if (index >= Schedule && failed(verifySchedule(module)))
       return failure();
-    if (index == PlanMemory && failed(verifyPlans(module)))
+    if (index == PlanMemory && failed(verifyPlans(module, plans)))
       return failure();
     return success(index != Codegen || succeeded(verifyPackedWeights(module)));
   }

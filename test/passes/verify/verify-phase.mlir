@@ -15,7 +15,7 @@
 // The pipeline runs it at the end of each phase, and again after inserted passes, unless it is left out.
 // RUN: epigraph-compile %model --ep 2 --stop-after fuse --report 2>&1 >/dev/null | FileCheck %s --check-prefix=REPORT
 // RUN: epigraph-compile %model --ep 2 --stop-after fuse --disable-pass epigraph-verify-phase --report 2>&1 >/dev/null | FileCheck %s --check-prefix=OFF
-// RUN: epigraph-compile %model --ep 2 --stop-after fuse --optimize none --report 2>&1 >/dev/null | FileCheck %s --check-prefix=REPORT
+// RUN: epigraph-compile %model --ep 2 --stop-after fuse --optimize=none --report 2>&1 >/dev/null | FileCheck %s --check-prefix=REPORT
 // REPORT: epigraph-verify-phase {{ *}}ops=
 // OFF-NOT: epigraph-verify-phase
 
