@@ -76,7 +76,18 @@ struct BisectResult {
 /// sequences that are too long for the limits; those of writing the folder.
 absl::StatusOr<BisectResult> bisect(const BisectOptions &options);
 
+/// A result of a saved operation, run again on the reference target.
+struct ReplayedResult {
+  std::optional<Distance> fromActual;   ///< of the saved "actual.N"
+  std::optional<Distance> fromExpected; ///< of the saved "expected.N"
+};
+
+/// Runs what bisect saved in `folder`. Errors: those of reading the files; InvalidArgument for files
+/// that do not fit together; Unimplemented for an operation that needs other ranks.
+absl::StatusOr<std::vector<ReplayedResult>> replay(const std::filesystem::path &folder);
+
 /// Lines for a person.
+std::string printReplayed(const std::vector<ReplayedResult> &results);
 std::string printBisectResult(const BisectResult &result);
 
 /// One JSON object and a newline.

@@ -91,6 +91,20 @@ std::string printBisectResult(const BisectResult &result) {
   return text;
 }
 
+std::string printReplayed(const std::vector<ReplayedResult> &results) {
+  std::string text;
+  for (size_t i = 0; i < results.size(); ++i) {
+    absl::StrAppendFormat(&text, "result %d on the reference\n", i);
+    if (results[i].fromActual)
+      absl::StrAppendFormat(&text, "  saved as actual:   %s\n",
+                            distanceText(*results[i].fromActual));
+    if (results[i].fromExpected)
+      absl::StrAppendFormat(&text, "  saved as expected: %s\n",
+                            distanceText(*results[i].fromExpected));
+  }
+  return text;
+}
+
 std::string printBisectResultJson(const BisectResult &result) {
   nlohmann::json json = {
       {"divergence", result.divergence ? jsonOf(*result.divergence) : nlohmann::json()},

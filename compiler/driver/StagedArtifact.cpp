@@ -97,7 +97,12 @@ StagedArtifact::~StagedArtifact() {
 }
 
 absl::Status StagedArtifact::addFile(std::string_view name, std::string_view content) {
-  return writeFileAtomically(directory_ / name, content);
+  const fs::path file = directory_ / name;
+  std::error_code error;
+  fs::create_directories(file.parent_path(), error);
+  if (error)
+    return errnoStatus(error.value(), "creating", file.parent_path());
+  return writeFileAtomically(file, content);
 }
 
 absl::Status StagedArtifact::listFiles(Manifest &manifest) const {

@@ -20,6 +20,8 @@ inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kPlanFile = "plan.fb";
 inline constexpr std::string_view kKernelsFile = "kernels.so";
 inline constexpr std::string_view kTokenizerFile = "tokenizer.json";
+/// The IR after codegen, as text, if it was asked for. Nothing that runs reads it.
+inline constexpr std::string_view kIrFile = "ir/codegen.mlir";
 inline constexpr std::string_view kSharedWeightsFile = "weights/shared.safetensors";
 /// "weights/rank-N.safetensors".
 std::string rankWeightsFile(uint32_t rank);

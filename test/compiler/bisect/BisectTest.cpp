@@ -157,6 +157,11 @@ TEST_F(BisectTest, SavesTheOperationWithItsInputs) {
   ASSERT_TRUE(values.ok()) << values.status();
   for (const char *name : {"operand.0", "operand.1", "actual.0", "step.positions"})
     EXPECT_NE(values->find(name), nullptr) << name;
+  absl::StatusOr<std::vector<ReplayedResult>> replayed = replay(result->saved);
+  ASSERT_TRUE(replayed.ok()) << replayed.status();
+  ASSERT_EQ(replayed->size(), 1u);
+  EXPECT_EQ((*replayed)[0].fromActual->relative, 0);
+  EXPECT_FALSE((*replayed)[0].fromExpected);
   auto json = nlohmann::json::parse(printBisectResultJson(*result));
   EXPECT_EQ(json["divergence"]["op"], "epi.rms_norm");
   EXPECT_EQ(json["divergence"]["pass"], "test-wrong-fold");
@@ -199,6 +204,16 @@ TEST_F(BisectTest, NamesAWrongKernel) {
   ASSERT_TRUE(values.ok()) << values.status();
   for (const char *name : {"operand.0", "expected.0", "actual.0"})
     EXPECT_NE(values->find(name), nullptr) << name;
+  absl::StatusOr<std::vector<ReplayedResult>> replayed = replay(result->saved);
+  ASSERT_TRUE(replayed.ok()) << replayed.status();
+  bool found = false;
+  for (const ReplayedResult &again : *replayed)
+    if (again.fromExpected) {
+      EXPECT_EQ(again.fromExpected->relative, 0);
+      EXPECT_GT(again.fromActual->relative, 1e-3);
+      found = true;
+    }
+  EXPECT_TRUE(found);
 }
 
 TEST_F(BisectTest, RefusesSequencesThatCannotRun) {
