@@ -34,10 +34,11 @@ constexpr const char *kFooter = R"(Examples:
   epigraph bisect models/tiny-deepseek-v3 --ep 2 --ids 0,5,7 --ids 0,9
   epigraph bisect models/tiny-deepseek-v3 --load-pass-plugin=./MyPass.so --insert-pass=my-pass@fuse
   epigraph bisect models/tiny-deepseek-v3 --kernels tiny.epi/kernels.so
+  epigraph bisect --replay epigraph-bisect
 
 The folder of --save then holds op.mlir (the operation alone) and values.safetensors (operand.N,
-actual.N and, of kernels, expected.N); of a pass also before.mlir and after.mlir, which
-epigraph-reference runs.
+actual.N and, of kernels, expected.N), which --replay runs; of a pass also before.mlir and
+after.mlir, which epigraph-reference runs.
 
 Exit codes: 0 no divergence, 10 a divergence was found, 1 internal error, 2 wrong usage, 3 bad
 checkpoint or input, 4 not supported, 5 out of resources.)";
@@ -46,6 +47,7 @@ struct Arguments {
   BisectOptions options;
   std::vector<std::string> ids;
   std::string text;
+  std::string replay;
   bool json = false;
 };
 
@@ -76,6 +78,9 @@ void declare(CLI::App &app, Arguments &args) {
   declareLimitFlags(app, args.options.compile.limits);
   declarePassFlags(app, args.options.compile);
   app.add_flag("--json", args.json, "print one JSON object");
+  app.add_option("--replay", args.replay,
+                 "folder that --save wrote: runs its operation on the reference, and says how far "
+                 "its values are from that");
 }
 
 absl::StatusOr<std::vector<int32_t>> parseIds(const std::string &text) {
@@ -116,12 +121,24 @@ absl::StatusOr<BisectResult> run(Arguments &args) {
   return bisect(args.options);
 }
 
+/// `epigraph bisect --replay DIR`: there is no model to name.
+int replaySaved(const std::string &folder) {
+  absl::StatusOr<std::vector<ReplayedResult>> results = replay(folder);
+  if (results.ok())
+    std::cout << printReplayed(*results) << std::flush;
+  else
+    std::fprintf(stderr, "epigraph bisect: error: %s\n", errorText(results.status()).c_str());
+  return static_cast<int>(exitCodeOf(results.status()));
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
   Arguments args;
   CLI::App app(kDescription, "epigraph bisect");
   declare(app, args);
+  if (argc == 3 && std::string_view(argv[1]) == "--replay")
+    return replaySaved(argv[2]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
