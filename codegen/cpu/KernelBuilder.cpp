@@ -35,6 +35,9 @@ BuiltTiling buildAnchor(KernelFrame &frame, Operation *anchor) {
       .Case([&](epi::RouteOp op) { return buildRoute(frame, op); })
       .Case([&](epi::PermuteOp op) { return buildPermute(frame, op); })
       .Case([&](epi::UnpermuteOp op) { return buildUnpermute(frame, op); })
+      .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(frame, op); })
+      .Case([&](epi::HalveRowsOp op) { return buildHalveRows(frame, op); })
+      .Case([&](epi::JoinRowsOp op) { return buildJoinRows(frame, op); })
       .Default([&](Operation *op) {
         return op->emitError("the CPU target has no kernel for '")
                << op->getName() << "', in exec.kernel @" << frame.kernel.getSymName()

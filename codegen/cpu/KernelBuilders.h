@@ -31,6 +31,9 @@ BuiltTiling buildExpandedAttention(KernelFrame &frame, epi::MlaAttentionOp op);
 BuiltTiling buildRoute(KernelFrame &frame, epi::RouteOp op);
 BuiltTiling buildPermute(KernelFrame &frame, epi::PermuteOp op);
 BuiltTiling buildUnpermute(KernelFrame &frame, epi::UnpermuteOp op);
+BuiltTiling buildAssignReplicas(KernelFrame &frame, ep::AssignReplicasOp op);
+BuiltTiling buildHalveRows(KernelFrame &frame, epi::HalveRowsOp op);
+BuiltTiling buildJoinRows(KernelFrame &frame, epi::JoinRowsOp op);
 
 /// Builds the kernel of `frame` with the builder of the operation that its body is made around.
 BuiltTiling buildKernel(KernelFrame &frame);

@@ -24,7 +24,9 @@ ArenaCheck::ArenaCheck(func::FuncOp function) {
   }
 }
 
-LogicalResult ArenaCheck::read(Operation *op) const {
+LogicalResult ArenaCheck::read(Operation *op) {
+  if (failed(flight.enter(op)))
+    return failure();
   for (Value operand : op->getOperands()) {
     auto destroyer = destroyedBy.find(operand);
     if (destroyer == destroyedBy.end())
@@ -82,6 +84,14 @@ LogicalResult ArenaCheck::place(OpResult result, Interval buffer, const Tensor &
     if (llvm::is_contained(op->getOperands(), other))
       return op->emitOpError("the buffer of ") << describe(result) << " overlaps its operand, "
                                                << describe(other) << ", which it still reads";
+    if (Operation *holder = flight.holderOf(other); holder && holder != op) {
+      InFlightDiagnostic diagnostic =
+          op->emitOpError("the buffer of ")
+          << describe(result) << " overlaps " << describe(other) << ", which '" << holder->getName()
+          << "' needs until an ep.wait: the memory plan is wrong, run --exec-plan-memory again";
+      diagnostic.attachNote(holder->getLoc()) << "started here";
+      return diagnostic;
+    }
     destroyed.push_back(other);
   }
   for (Value other : destroyed) {

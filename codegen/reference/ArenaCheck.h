@@ -7,6 +7,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include "codegen/reference/FlightCheck.h"
 #include "codegen/reference/Tensor.h"
 
 namespace epigraph::reference {
@@ -17,12 +18,13 @@ public:
   /// A function without `exec.arena_bytes` has no plan; nothing is checked then.
   explicit ArenaCheck(mlir::func::FuncOp function);
 
-  /// Every operand of `op` must still be what its producer wrote. Reports a failure.
-  llvm::LogicalResult read(mlir::Operation *op) const;
+  /// Every operand of `op` must still be what its producer wrote, and no collective that gives it
+  /// may be under way. Reports a failure.
+  llvm::LogicalResult read(mlir::Operation *op);
 
   /// The tensor results of `op` go to its `exec.buffers`. `results` has a tensor or null for each
   /// result. Reports: no buffers, a buffer outside the arena, one too small for the rows of this
-  /// step, one that overlaps an operand.
+  /// step, one that overlaps an operand or the memory of a collective under way.
   llvm::LogicalResult write(mlir::Operation *op, llvm::ArrayRef<const Tensor *> results);
 
 private:
@@ -33,6 +35,7 @@ private:
 
   llvm::LogicalResult place(mlir::OpResult result, Interval buffer, const Tensor &value);
 
+  FlightCheck flight;
   bool planned = false;
   int64_t arenaBytes = 0;
   llvm::DenseMap<mlir::Value, Interval> live;

@@ -25,6 +25,15 @@ static void listCanonicalize(PassList &passes) {
 }
 
 static void listFuse(PassList &passes, const PipelineOptions &options) {
+  // Before anything is fused: it cuts projections apart from what stands around them.
+  if (options.tensor > 1) {
+    PartitionTensorPassOptions partition;
+    partition.tensor = options.tensor;
+    partition.expert = options.ranks;
+    partition.attention = options.attention;
+    partition.mode = options.tensorMode;
+    passes.required(createPartitionTensorPass(partition), "--tp asks for it");
+  }
   // Attention first: what becomes of an absorbed kv_b_proj is two projections of their own.
   passes.optional(createSpecializePhasesPass());
   passes.optional(createChooseAttentionFormPass());
@@ -60,6 +69,13 @@ static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
 }
 
 static void listPartition(PassList &passes, const PipelineOptions &options) {
+  if (!options.expertLoad.empty()) {
+    PlaceExpertsPassOptions placement;
+    placement.load = options.expertLoad;
+    placement.ranks = options.ranks;
+    placement.redundant = options.redundantExperts;
+    passes.required(createPlaceExpertsPass(placement), "--expert-load asks for it");
+  }
   PartitionExpertsPassOptions partition;
   partition.ranks = options.ranks;
   partition.attention = options.attention;
@@ -71,15 +87,25 @@ static void listPartition(PassList &passes, const PipelineOptions &options) {
     passes.optional(createFuseSwigluPass());
   }
   passes.optional(createElideLayoutChangesPass());
+  passes.optional(createChooseCollectivesPass());
   listKernelFusion(passes, options);
   addCleanup(passes);
 }
 
-static void listSchedule(PassList &passes) {
+static void listSchedule(PassList &passes, const PipelineOptions &options) {
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
   passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
   passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");
   passes.optional(createDeduplicateKernelsPass());
+  passes.optional(createStartCollectivesPass());
+  passes.optional(createSplitBatchesPass({options.batches}));
+  passes.optional(createOverlapPass());
+  passes.required(createInsertWaitsPass(), "what has started must be waited for");
+}
+
+static void listPlanMemory(PassList &passes) {
+  passes.required(createPlanMemoryPass(), "the runtime runs planned memory only");
+  passes.required(createVerifyWaitsPass(), "a missing wait gives wrong numbers now and then");
 }
 
 static void listPasses(PassList &passes, Phase phase, const PipelineOptions &options) {
@@ -93,9 +119,9 @@ static void listPasses(PassList &passes, Phase phase, const PipelineOptions &opt
   case Phase::Partition:
     return listPartition(passes, options);
   case Phase::Schedule:
-    return listSchedule(passes);
+    return listSchedule(passes, options);
   case Phase::PlanMemory:
-    return passes.required(createPlanMemoryPass(), "the runtime runs planned memory only");
+    return listPlanMemory(passes);
   case Phase::Codegen:
     return passes.required(createPackWeightsPass(), "CPU kernels read packed weights only");
   case Phase::Sparsify: // No passes yet.

@@ -13,7 +13,9 @@
 #include "compiler/pipeline/Phase.h"
 #include "dialects/ep/Ep.h"
 #include "mlir/Pass/PassManager.h"
+#include "passes/partition/TensorMode.h"
 #include "passes/quant/ComputeType.h"
+#include "passes/schedule/BatchSplit.h"
 
 namespace epigraph {
 
@@ -31,7 +33,14 @@ struct InsertedPass {
 
 /// What passes need to know of the compilation, and which of them run.
 struct PipelineOptions {
-  int64_t ranks = 1;
+  int64_t ranks = 1;  ///< groups, which share the experts
+  int64_t tensor = 1; ///< ranks of each group
+  TensorMode tensorMode = TensorMode::Auto;
+  /// A file of measured loads, by which experts are placed; empty: each in the slot of its number.
+  std::string expertLoad;
+  /// With `expertLoad`: replicas over all groups, beside one slot for each expert.
+  int64_t redundantExperts = 0;
+  BatchSplit batches = BatchSplit::Auto;
   ep::AttentionMode attention = ep::AttentionMode::Replicated;
   ComputeType compute = ComputeType::BFloat16;
   /// 0 to kMaxFusionLevel.

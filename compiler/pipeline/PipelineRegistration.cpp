@@ -36,6 +36,8 @@ namespace {
 struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<int64_t> ranks{*this, "ranks", llvm::cl::desc("ranks that share the experts"),
                         llvm::cl::init(1)};
+  Option<int64_t> tensor{*this, "tensor", llvm::cl::desc("ranks that share each projection"),
+                         llvm::cl::init(1)};
   Option<ep::AttentionMode> attention{
       *this, "attention", llvm::cl::desc("how attention is shared among the ranks"),
       llvm::cl::init(ep::AttentionMode::Replicated),
@@ -51,12 +53,21 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
                               llvm::cl::init(kDefaultFusionLevel)};
 
+  Option<BatchSplit> batches{
+      *this, "batches", llvm::cl::desc("batches of each layer's routed part"),
+      llvm::cl::init(BatchSplit::Auto),
+      llvm::cl::values(clEnumValN(BatchSplit::Auto, "auto", "two where that should be faster"),
+                       clEnumValN(BatchSplit::One, "1", "one"),
+                       clEnumValN(BatchSplit::Two, "2", "two wherever possible"))};
+
   PipelineOptions read() const {
     PipelineOptions options;
     options.ranks = ranks;
+    options.tensor = tensor;
     options.attention = attention;
     options.compute = compute;
     options.fusionLevel = fusionLevel;
+    options.batches = batches;
     return options;
   }
 };

@@ -3,6 +3,8 @@
 // how the plan was made.
 #include "passes/schedule/MemoryPlan.h"
 
+#include "passes/schedule/UnderWay.h"
+
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -19,6 +21,13 @@ SmallVector<PlannedValue> epigraph::collectPlannedValues(func::FuncOp function,
   for (Operation &op : function.getOps())
     index.try_emplace(&op, index.size());
 
+  // A collective under way still needs what it reads and gives.
+  llvm::DenseMap<Operation *, Operation *> ends = findEnds(function);
+  auto lastNeed = [&](Operation *op) {
+    Operation *end = ends.lookup(op);
+    return index[end ? end : op];
+  };
+
   SmallVector<PlannedValue> values;
   for (Operation &op : function.getOps()) {
     if (!givesBuffers(op))
@@ -26,10 +35,10 @@ SmallVector<PlannedValue> epigraph::collectPlannedValues(func::FuncOp function,
     for (OpResult result : op.getResults()) {
       if (!isa<RankedTensorType>(result.getType()))
         continue;
-      PlannedValue value{result, 0, index[&op], index[&op]};
+      PlannedValue value{result, 0, index[&op], lastNeed(&op)};
       value.bytes = llvm::alignTo(extents.maxBytes(result), exec::kBufferAlignment);
       for (Operation *user : result.getUsers())
-        value.end = std::max(value.end, index[user]);
+        value.end = std::max(value.end, lastNeed(user));
       values.push_back(value);
     }
   }

@@ -7,8 +7,8 @@
 namespace epigraph {
 
 /// A value that needs memory: needed from the operation that gives it (`begin`) to the last that
-/// reads it
-/// (`end`), both included, as indices of operations in the function.
+/// reads it (`end`), both included, as indices of operations in the function. A collective that
+/// only starts needs what it reads and gives until it has finished.
 struct PlannedValue {
   mlir::OpResult value;
   int64_t bytes = 0; ///< under the module's limits, rounded up to the alignment

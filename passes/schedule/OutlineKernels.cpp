@@ -24,13 +24,14 @@ bool isView(Operation *op) { return isa_and_nonnull<epi::SplitOp, epi::ReshapeOp
 
 /// Operations that move rows between ranks, which the runtime does itself.
 bool isExchange(Operation &op) {
-  return isa<ep::ShardRowsOp, ep::AllGatherOp, ep::AllReduceOp, ep::ReduceScatterOp,
-             ep::ScatterExpertsOp, ep::GatherExpertsOp>(op);
+  return isa<ep::ShardRowsOp, ep::ShardColumnsOp, ep::AllGatherOp, ep::AllReduceOp,
+             ep::ReduceScatterOp, ep::GatherColumnsOp, ep::ScatterExpertsOp, ep::GatherExpertsOp>(
+      op);
 }
 
 /// Operations that are part of a schedule as they are.
 bool isScheduled(Operation &op) {
-  return isa<exec::LoadWeightOp, exec::LaunchOp, epi::KvCacheOp>(op);
+  return isa<exec::LoadWeightOp, exec::LaunchOp, epi::KvCacheOp, ep::WaitOp>(op);
 }
 
 /// Operations that codegen builds a kernel around.
@@ -38,12 +39,15 @@ bool isCompute(Operation &op) {
   return isa<epi::FusedOp, epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp, epi::EmbeddingOp,
              epi::RopeOp, epi::KvAppendOp, epi::AttentionOp, epi::MlaAttentionOp, epi::RouteOp,
              epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::AddOp, epi::MulOp,
-             epi::SiluOp, epi::CastOp, epi::RmsNormOp, epi::ConcatOp>(op);
+             epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp, epi::CastOp,
+             epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp, epi::JoinRowsOp,
+             ep::AssignReplicasOp>(op);
 }
 
 /// Why an operation that no kernel can be built around stands here.
 StringRef explainLeftover(Operation &op) {
-  if (isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp, ep::LocalExpertsOp>(op))
+  if (isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp, ep::LocalExpertsOp,
+          ep::LocalShardOp, ep::ReplicaTableOp>(op))
     return "weights must be hoisted first (--exec-hoist-weights)";
   if (isa<epi::ExpertsOp>(op))
     return "experts must be partitioned first (--ep-partition-experts)";

@@ -3,6 +3,7 @@
 #define EPIGRAPH_PASSES_SCHEDULE_PASSES_H
 
 #include "mlir/Pass/Pass.h"
+#include "passes/schedule/BatchSplit.h"
 
 namespace epigraph {
 

@@ -9,6 +9,7 @@
 using namespace mlir;
 using namespace epigraph;
 using Kind = RowExtent::Kind;
+using Half = RowExtent::Half;
 
 static bool hasDynamicRows(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
@@ -72,6 +73,18 @@ LogicalResult RowExtents::visitLaunch(exec::LaunchOp launch) {
       launchRows = rows;
     } else if (auto append = dyn_cast<epi::KvAppendOp>(op)) {
       launchRows = of(append.getFirst());
+    } else if (auto halve = dyn_cast<epi::HalveRowsOp>(op)) {
+      if ((rows.kind != Kind::Tokens && rows.kind != Kind::LocalTokens) ||
+          rows.half != Half::Whole || rows.factor != 1)
+        return launch.emitOpError("halves rows that are not one for each token of a rank");
+      inner[halve.getFirst()].half = Half::First;
+      inner[halve.getSecond()].half = Half::Second;
+      launchRows = rows;
+    } else if (auto join = dyn_cast<epi::JoinRowsOp>(op)) {
+      RowExtent second = of(join.getSecond());
+      if (rows.half != Half::First || second.half != Half::Second || rows.kind != second.kind)
+        return launch.emitOpError("joins rows that are not the two halves of a batch");
+      inner[join.getResult()].half = Half::Whole;
     }
   }
 
@@ -86,29 +99,35 @@ LogicalResult RowExtents::visitLaunch(exec::LaunchOp launch) {
   return success();
 }
 
-RowExtent RowExtents::ofLocalRows(RowExtent rows) const {
-  if (rows.kind == Kind::Tokens)
-    rows.kind = Kind::LocalTokens;
+/// A rank's share of `rows` along `axis`.
+FailureOr<RowExtent> RowExtents::ofShare(Operation *op, RowExtent rows, ep::Axis axis) const {
+  if (rows.kind != Kind::Tokens || rows.half != Half::Whole)
+    return op->emitOpError("shares out rows that are not those of the whole batch");
+  rows.kind = Kind::LocalTokens;
+  rows.axis = axis;
   return rows;
 }
 
 LogicalResult RowExtents::visit(Operation &op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(&op)
       .Case([&](exec::LaunchOp launch) { return visitLaunch(launch); })
-      .Case<ep::ShardRowsOp, ep::ReduceScatterOp>([&](auto op) {
-        set(op.getResult(), ofLocalRows(extents.at(op.getX())));
-        return success();
+      .Case<ep::ShardRowsOp, ep::ReduceScatterOp>([&](auto op) -> LogicalResult {
+        FailureOr<RowExtent> share = ofShare(op, extents.at(op.getX()), op.getAxis());
+        if (succeeded(share))
+          set(op.getResult(), *share);
+        return share;
       })
       .Case([&](ep::AllGatherOp op) -> LogicalResult {
         RowExtent rows = extents.at(op.getX());
-        if (rows.kind != Kind::LocalTokens)
+        if (rows.kind != Kind::LocalTokens || rows.half != Half::Whole ||
+            rows.axis != op.getAxis())
           return op.emitOpError("gathers rows that are not a rank's share of the tokens "
-                                "(ep.shard_rows or ep.reduce_scatter)");
+                                "(ep.shard_rows or ep.reduce_scatter) along its axis");
         rows.kind = Kind::Tokens;
         set(op.getResult(), rows);
         return success();
       })
-      .Case([&](ep::AllReduceOp op) {
+      .Case<ep::AllReduceOp, ep::GatherColumnsOp, ep::ShardColumnsOp>([&](auto op) {
         set(op.getResult(), extents.at(op.getX()));
         return success();
       })
@@ -126,7 +145,7 @@ LogicalResult RowExtents::visit(Operation &op) {
         set(op.getResult(), {});
         return success();
       })
-      .Case<epi::KvCacheOp, func::ReturnOp>([](auto) { return success(); })
+      .Case<epi::KvCacheOp, ep::WaitOp, func::ReturnOp>([](auto) { return success(); })
       .Default([](Operation *op) {
         return op->emitOpError(
             "is not part of a schedule, so its rows are not known: outline kernels first "
@@ -144,7 +163,7 @@ FailureOr<RowExtents> RowExtents::compute(func::FuncOp function) {
            << exec::kLimitsAttrName
            << " = #exec.limits<batch_tokens = 512, sequences = 32, context = 4096>";
   for (auto mesh : module.getOps<ep::MeshOp>())
-    result.ranks = mesh.getExpert();
+    std::tie(result.expert, result.tensor) = std::pair(mesh.getExpert(), mesh.getTensor());
   if (function.isExternal())
     return result;
   for (Value argument : function.getArguments())
@@ -160,11 +179,12 @@ int64_t RowExtents::maxRows(RowExtent extent) const {
   case Kind::Static:
     return extent.factor;
   case Kind::Tokens:
-    return limits.getBatchTokens() * extent.factor;
+    return extent.count(limits.getBatchTokens());
   case Kind::Outputs:
     return limits.getSequences() * extent.factor;
   case Kind::LocalTokens:
-    return llvm::divideCeil(limits.getBatchTokens(), ranks) * extent.factor;
+    return extent.count(llvm::divideCeil(limits.getBatchTokens(),
+                                         extent.axis == ep::Axis::Expert ? expert : tensor));
   case Kind::Received: {
     // At worst every rank sends all of its rows here, each to as many experts as a token takes
     // and this rank has. A permuted row count is a token count times top_k.
@@ -172,7 +192,7 @@ int64_t RowExtents::maxRows(RowExtent extent) const {
     RowExtent sent = of(exchange.getRows());
     int64_t copies = std::min(sent.factor, exchange.getPlacement().getLocalExperts());
     sent.factor = 1;
-    return ranks * maxRows(sent) * copies * extent.factor;
+    return expert * maxRows(sent) * copies * extent.factor;
   }
   }
   llvm_unreachable("all kinds of rows are covered");

@@ -8,18 +8,31 @@
 
 namespace epigraph {
 
-/// A number of rows: the quantity `kind` times `factor`. Mirrors `plan::Rows`.
+/// A number of rows: the quantity `kind`, or half of it, times `factor`. Mirrors `plan::Rows`.
 struct RowExtent {
   enum class Kind {
     Static,      ///< 1: `factor` alone is the count
     Tokens,      ///< tokens of this rank's batch
     Outputs,     ///< rows whose logits were asked for
-    LocalTokens, ///< rows this rank dispatches: its share of Tokens under replicated attention
+    LocalTokens, ///< this rank's share of Tokens along `axis`
     Received,    ///< rows that arrived in exchange `exchange` of this function
   };
   Kind kind = Kind::Static;
   unsigned exchange = 0;
   int64_t factor = 1;
+  ep::Axis axis = ep::Axis::Expert; ///< of LocalTokens
+  /// First: ceil(quantity / 2), Second: the rest; of Tokens and LocalTokens.
+  enum class Half { Whole, First, Second };
+  Half half = Half::Whole;
+
+  /// Of `quantity`, the part that `half` says, times the factor.
+  int64_t count(int64_t quantity) const {
+    int64_t second = quantity / 2;
+    int64_t part = half == Half::Whole   ? quantity
+                   : half == Half::First ? quantity - second
+                                         : second;
+    return part * factor;
+  }
 
   friend bool operator==(const RowExtent &, const RowExtent &) = default;
 };
@@ -39,7 +52,7 @@ public:
   RowExtent of(mlir::Value value) const { return extents.at(value); }
 
   /// The rows that a launch counts its tiles over: of its first result with dynamic rows; of a
-  /// kernel that permutes, of its input; of one without tensor results (kv_append), of what it
+  /// kernel that permutes or halves, of its input; of one without tensor results (kv_append), of what it
   /// appends.
   RowExtent ofLaunch(exec::LaunchOp launch) const { return launches.at(launch); }
 
@@ -59,10 +72,10 @@ private:
   mlir::LogicalResult visit(mlir::Operation &op);
   mlir::LogicalResult visitLaunch(exec::LaunchOp launch);
   void set(mlir::Value value, RowExtent rows);
-  RowExtent ofLocalRows(RowExtent rows) const;
+  mlir::FailureOr<RowExtent> ofShare(mlir::Operation *op, RowExtent rows, ep::Axis axis) const;
 
   exec::LimitsAttr limits;
-  int64_t ranks = 1;
+  int64_t expert = 1, tensor = 1; ///< ranks along each axis
   llvm::DenseMap<mlir::Value, RowExtent> extents;
   llvm::DenseMap<mlir::Operation *, RowExtent> launches;
   llvm::SmallVector<ep::ScatterExpertsOp> exchanges;

@@ -163,6 +163,34 @@ TEST_F(PlanExecutorRefusal, ALateRank) {
   EXPECT_TRUE(session.logits({1, 2, 3}).ok());
 }
 
+/// Rank 1 has started its part of the exchange, and is late to finish it.
+TEST_F(PlanExecutorRefusal, ARankThatIsLateAfterStarting) {
+  TestArtifactOptions model = onRanks(2);
+  model.underWay = true;
+  PlanExecutorOptions options;
+  options.deadline = std::chrono::seconds(1);
+  const Loaded loaded = load(model, options);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  Session session(**loaded);
+  expectError(session.logits({1, kShortSleep, 3}), absl::StatusCode::kDeadlineExceeded,
+              "rank 0: scatter_experts (mlp.dispatch): rank 1 did not arrive within 1 s");
+  EXPECT_TRUE(session.logits({1, 2, 3}).ok());
+}
+
+/// Rank 0 sends what it counted wrong after rank 1 may have started: that one must not wait for it,
+/// and what it has started must not be left for the next step.
+TEST_F(PlanExecutorRefusal, ARankThatFailsWhileOthersHaveStarted) {
+  TestArtifactOptions model = onRanks(2);
+  model.underWay = true;
+  const Loaded loaded = load(model);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  Session session(**loaded);
+  for (int round = 0; round < 5; ++round) {
+    expectError(session.logits({1, 3, kBadCount}), absl::StatusCode::kInternal, "is sent -1 rows");
+    EXPECT_TRUE(session.logits({1, 2, 3}).ok());
+  }
+}
+
 TEST_F(PlanExecutorRefusal, ARankThatNeverComesBack) {
   PlanExecutorOptions options;
   options.deadline = std::chrono::milliseconds(100);

@@ -51,6 +51,7 @@ struct Variant {
   uint32_t ranks;
   bool dataParallel;
   int threads;
+  bool underWay = false; ///< collectives start, and are waited for apart
 };
 
 class PlanExecutorTest : public testing::TestWithParam<Variant> {
@@ -59,6 +60,7 @@ protected:
     TestArtifactOptions options;
     options.ranks = GetParam().ranks;
     options.dataParallel = GetParam().dataParallel;
+    options.underWay = GetParam().underWay;
     const Artifact artifact = writeTestArtifact(folder.path(), options);
     PlanExecutorOptions executorOptions;
     executorOptions.threads = GetParam().threads;
@@ -74,7 +76,8 @@ INSTANTIATE_TEST_SUITE_P(Variants, PlanExecutorTest,
                          testing::Values(Variant{1, false, 1}, Variant{1, false, 3},
                                          Variant{2, false, 2}, Variant{4, false, 0},
                                          Variant{8, false, 0}, Variant{1, true, 1},
-                                         Variant{2, true, 4}, Variant{4, true, 0}));
+                                         Variant{2, true, 4}, Variant{4, true, 0},
+                                         Variant{2, false, 2, true}, Variant{4, true, 0, true}));
 
 TEST_P(PlanExecutorTest, DescribesTheModel) {
   const std::unique_ptr<PlanExecutor> executor = load();

@@ -14,6 +14,8 @@ namespace epigraph {
 struct TestArtifactOptions {
   uint32_t ranks = 1;
   bool dataParallel = false;
+  /// Collectives start, and are waited for later; rank 1 is late, if it is, in between.
+  bool underWay = false;
   uint32_t batchTokens = 16;
   uint32_t sequences = 4;
   uint32_t context = 256;

@@ -84,6 +84,24 @@ public:
     addStep(std::move(op), "mlp.combine");
   }
 
+  /// Makes the last step, a collective, only start; returns its index.
+  uint32_t startLast() {
+    OpUnion &op = current().steps.back()->op;
+    if (CollectiveT *collective = op.AsCollective())
+      collective->starts = true;
+    else if (ScatterExpertsT *scatter = op.AsScatterExperts())
+      scatter->starts = true;
+    else
+      op.AsGatherExperts()->starts = true;
+    return static_cast<uint32_t>(current().steps.size() - 1);
+  }
+
+  void addWait(uint32_t until) {
+    WaitT op;
+    op.until = until;
+    addStep(op, "wait");
+  }
+
   void addOutput(const char *name, Ref source) {
     auto added = std::make_unique<OutputT>();
     added->name = name;
@@ -149,19 +167,32 @@ void addMain(PlanDraft &builder, const TestArtifactOptions &options) {
   const Ref logits = builder.addBuffer(DType::F32, RowKind::Outputs, kVocab, options.sequences);
 
   builder.addLaunch("test_embed", {input(0), weight(kTable), x}, RowKind::Tokens, kRowTile);
-  builder.addLaunch("test_trouble", {input(0), weight(kRank)}, RowKind::Static);
+  const auto addTrouble = [&] {
+    builder.addLaunch("test_trouble", {input(0), weight(kRank)}, RowKind::Static);
+  };
+  if (!options.underWay)
+    addTrouble();
   const Ref routed = replicated ? mine : x;
   if (replicated)
     builder.addCollective(CollectiveKind::ShardRows, x, mine);
   builder.addLaunch("test_route", {routed, sorted, counts, order}, RowKind::LocalTokens);
   builder.addScatter(sorted, counts, arrived, arrivedCounts);
+  if (options.underWay) {
+    const uint32_t scatter = builder.startLast();
+    addTrouble();
+    builder.addWait(scatter);
+  }
   builder.addLaunch("test_experts", {arrived, arrivedCounts, weight(kScale), computed},
                     RowKind::Received);
   builder.addGather(computed, counts, back);
+  if (options.underWay)
+    builder.addWait(builder.startLast());
   const Ref unsorted = replicated ? yMine : y;
   builder.addLaunch("test_unsort", {back, order, unsorted}, RowKind::LocalTokens);
   if (replicated)
     builder.addCollective(CollectiveKind::AllGatherRows, yMine, y);
+  if (replicated && options.underWay)
+    builder.addWait(builder.startLast());
   builder.addLaunch("test_attend", {y, cache(0), z}, RowKind::Tokens);
   builder.addLaunch("test_head", {z, weight(kHead), logits}, RowKind::Outputs);
   builder.addOutput("logits", logits);
