@@ -12,6 +12,7 @@
 #include "runtime/base/ExitCode.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
+#include "tools/epigraph-compile/CompileFlags.h"
 
 using namespace epigraph;
 
@@ -53,12 +54,9 @@ struct Arguments {
   std::filesystem::path output;
   std::string startPhase;
   std::string stopAfter;
-  bool report = false;
+  std::string report; ///< "text", "json" or empty
   bool json = false;
 };
-
-/// Of the options on IR and passes, in the help.
-constexpr const char *kPassGroup = "IR and passes";
 
 CLI::Validator isPhase() {
   return CLI::Validator(
@@ -66,50 +64,6 @@ CLI::Validator isPhase() {
         return phaseFromName(name) ? std::string() : "'" + name + "' is not one of " + phaseNames();
       },
       "PHASE");
-}
-
-void declareModel(CLI::App &app, Arguments &args) {
-  CompileOptions &options = args.options;
-  app.add_option("MODEL_DIR", options.model, "checkpoint folder")->required();
-  app.add_option("-o,--output", args.output,
-                 "the artifact to write, NAME.epi; with --stop-after, the file for the IR");
-  app.add_option("--target", options.target,
-                 "machine to compile for: cpu (this one), cpu:x86-64-v3, cpu:x86-64-v4")
-      ->capture_default_str();
-  app.add_option("--ep", options.ranks, "ranks that share the experts; must divide their number")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  app.add_option("--attention", options.attention,
-                 "replicated: every rank runs attention on all tokens; data: each on sequences of "
-                 "its own")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, AttentionSharing>{
-                                              {"replicated", AttentionSharing::Replicated},
-                                              {"data", AttentionSharing::Data}})
-                      .description("replicated|data"))
-      ->default_str("replicated");
-  app.add_option("--compute", options.compute,
-                 "type of activations and weights; sums are in float32")
-      ->transform(CLI::CheckedTransformer(
-                      std::map<std::string, ComputeType>{{"bf16", ComputeType::BFloat16},
-                                                         {"float32", ComputeType::Float32}})
-                      .description("bf16|float32"))
-      ->default_str("bf16");
-}
-
-void declareLimits(CLI::App &app, ImportLimits &limits, CLI::Option *startFrom) {
-  app.add_option("--max-batch-tokens", limits.batchTokens, "most tokens of one rank in one step")
-      ->check(CLI::Range(1, 1 << 20))
-      ->excludes(startFrom)
-      ->capture_default_str();
-  app.add_option("--max-seqs", limits.sequences, "most sequences of one rank in one step")
-      ->check(CLI::Range(1, 1 << 16))
-      ->excludes(startFrom)
-      ->capture_default_str();
-  app.add_option("--max-context", limits.maxContext,
-                 "longest sequence, in tokens; default: the model's, at most " +
-                     std::to_string(kDefaultMaxContext))
-      ->check(CLI::Range(1, 1 << 26))
-      ->excludes(startFrom);
 }
 
 /// Where to start and stop; returns --start-from, which fixes what import would decide.
@@ -121,6 +75,9 @@ CLI::Option *declareIr(CLI::App &app, Arguments &args) {
   app.add_option("--stop-after", args.stopAfter,
                  "phase to end after, with its IR as the result; without -o on standard output")
       ->check(isPhase())
+      ->group(kPassGroup);
+  app.add_flag("--keep-ir", options.keepIr,
+               "put the IR into the artifact, for `epigraph inspect --graph`")
       ->group(kPassGroup);
   CLI::Option *startFrom =
       app.add_option("--start-from", options.startFrom,
@@ -141,38 +98,6 @@ CLI::Option *declareIr(CLI::App &app, Arguments &args) {
   return startFrom;
 }
 
-void declarePasses(CLI::App &app, CompileOptions &options) {
-  app.add_option("--fusion-level", options.fusionLevel,
-                 "how far operations are put together into kernels: 0 not at all, 1 known "
-                 "patterns, 2 also groups that the cost model finds worth it, 3 whatever it does "
-                 "not find harmful")
-      ->check(CLI::Range(0, 3))
-      ->capture_default_str()
-      ->group(kPassGroup);
-  app.add_option("--optimize", options.optimize, "none: leaves out every pass that may be")
-      ->transform(
-          CLI::CheckedTransformer(std::map<std::string, bool>{{"all", true}, {"none", false}})
-              .description("all|none"))
-      ->default_str("all")
-      ->group(kPassGroup);
-  // One value each: a list would swallow MODEL_DIR.
-  auto repeatable = [&](const char *name, auto &value, const char *help, const char *type) {
-    app.add_option(name, value, help)
-        ->type_name(type)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->group(kPassGroup);
-  };
-  repeatable("--disable-pass", options.disabledPasses,
-             "optimisation to leave out wherever it would run; may be given several times", "PASS");
-  repeatable("--load-pass-plugin", options.passPlugins,
-             "shared object with passes to insert; may be given several times", "FILE");
-  repeatable("--insert-pass", options.insertedPasses,
-             "pass to run after a phase's own: NAME@PHASE or 'NAME{option=value}@PHASE'; may be "
-             "given several times",
-             "PASS@PHASE");
-}
-
 void declare(CLI::App &app, Arguments &args) {
   app.footer(footer());
   app.failure_message([](const CLI::App *, const CLI::Error &error) {
@@ -180,12 +105,19 @@ void declare(CLI::App &app, Arguments &args) {
            "\nRun with --help for more information.\n";
   });
   app.set_version_flag("--version", "epigraph " EPIGRAPH_VERSION);
-  declareModel(app, args);
+  declareModelFlags(app, args.options);
+  app.add_option("-o,--output", args.output,
+                 "the artifact to write, NAME.epi; with --stop-after, the file for the IR");
   CLI::Option *startFrom = declareIr(app, args);
-  declareLimits(app, args.options.limits, startFrom);
-  declarePasses(app, args.options);
-  app.add_flag("--report", args.report, "print what was compiled: operations, kernels, memory");
-  app.add_flag("--json", args.json, "print the report as one JSON object");
+  for (CLI::Option *limit : declareLimitFlags(app, args.options.limits))
+    limit->excludes(startFrom);
+  declarePassFlags(app, args.options);
+  app.add_flag("--report{text}", args.report,
+               "print what was compiled: operations, kernels, memory, work and communication of a "
+               "step, what each pass changed; --report=json as one JSON object")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->type_name("");
+  app.add_flag("--json", args.json, "the same as --report=json");
 }
 
 /// One line on the terminal that is overwritten as phases go by.
@@ -210,9 +142,9 @@ absl::Status writeResult(const Arguments &args, const CompileResult &result) {
   else if (stopsEarly(args.options))
     EPIGRAPH_RETURN_IF_ERROR(writeFileAtomically(args.output, result.ir));
   std::ostream &reportTo = printsIr ? std::cerr : std::cout;
-  if (args.json)
+  if (args.json || args.report == "json")
     reportTo << printReportJson(result.report);
-  else if (args.report)
+  else if (!args.report.empty())
     reportTo << printReport(result.report);
   std::cout.flush();
   return std::cout ? absl::OkStatus() : absl::UnavailableError("standard output cannot be written");
