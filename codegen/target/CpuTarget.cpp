@@ -35,7 +35,7 @@ llvm::Error makeError(const llvm::Twine &message) {
 
 /// Of a description that cannot be read.
 llvm::Error makeFileError(const absl::Status &status) {
-  return llvm::createStringError(std::errc::invalid_argument,
+  return llvm::createStringError(std::make_error_code(std::errc::invalid_argument),
                                  "target description " + std::string(status.message()));
 }
 
@@ -57,7 +57,7 @@ llvm::Error setTiers(const llvm::StringSet<> &present, uint32_t vectorBits, CpuT
       if (!present.contains(name))
         missing += (missing.empty() ? "" : ", ") + name.str();
     return llvm::createStringError(
-        std::errc::not_supported,
+        std::make_error_code(std::errc::not_supported),
         "target '" + target.name + "' lacks " + missing +
             "; kernels need the features of x86-64-v3 (AVX2 and FMA); compile for a CPU "
             "of 2013 (Intel), 2015 (AMD) or later, for example cpu:x86-64-v3");
