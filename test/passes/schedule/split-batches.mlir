@@ -119,6 +119,7 @@ module attributes {exec.limits = #exec.limits<batch_tokens = 16, sequences = 4, 
 
 // A slow link beside slow projections: half of the exchanges hides behind the other half's work, by the estimate.
 
+// CHECK-LABEL: module @worth_it
 // AUTO-LABEL: module @worth_it
 // AUTO:         exec.launch @halve_rows_0
 // AUTO:         exec.launch @join_rows_0
