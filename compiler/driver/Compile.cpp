@@ -249,6 +249,7 @@ absl::Status Compilation::start() {
   }
   (*model_.module)->setAttr(exec::kTargetAttrName, targetAttribute(context_, target_));
   result_.report.model = model_.architecture;
+  result_.report.import = model_.summary;
   result_.report.checkpointBytes = checkpoint_->totalBytes();
   if (options_.observer)
     options_.observer->afterPass(Phase::Import, phaseName(Phase::Import), *model_.module);

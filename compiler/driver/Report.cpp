@@ -1,6 +1,9 @@
 #include "compiler/driver/Report.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
 namespace epigraph {
@@ -19,6 +22,41 @@ std::string bytesText(uint64_t bytes) {
 /// "NAME      VALUE\n", with values in one column.
 void line(std::string &text, const std::string &name, const std::string &value) {
   absl::StrAppendFormat(&text, "%-12s %s\n", name, value);
+}
+
+/// "TITLE: a, b, c", or nothing without names; a long list is cut, with a count.
+void names(std::string &text, const char *title, const std::vector<std::string> &list) {
+  constexpr size_t kMaxShown = 12;
+  if (list.empty())
+    return;
+  size_t shown = std::min(list.size(), kMaxShown);
+  absl::StrAppendFormat(&text, "  %s: %s", title,
+                        absl::StrJoin(list.begin(), list.begin() + shown, ", "));
+  if (shown < list.size())
+    absl::StrAppendFormat(&text, ", and %d more", list.size() - shown);
+  text += '\n';
+}
+
+void printImport(std::string &text, const ImportSummary &import) {
+  line(text, "family", import.family);
+  line(text, "settings",
+       absl::StrFormat("%d read, %d left at their defaults", import.settings.size(),
+                       import.defaults.size()));
+  names(text, "not read, though they may matter", import.unread);
+  line(text, "tensors",
+       absl::StrFormat("%d used, %s", import.tensors, bytesText(import.tensorBytes)));
+  names(text, "in several places", import.shared);
+  names(text, "not needed", import.ignored);
+}
+
+nlohmann::json importJson(const ImportSummary &import) {
+  nlohmann::json settings = nlohmann::json::object();
+  for (const auto &[key, value] : import.settings)
+    settings[key] = value;
+  return {{"family", import.family},     {"settings", std::move(settings)},
+          {"defaults", import.defaults}, {"unread", import.unread},
+          {"tensors", import.tensors},   {"tensor_bytes", import.tensorBytes},
+          {"shared", import.shared},     {"ignored", import.ignored}};
 }
 
 double totalSeconds(const Report &report) {
@@ -91,6 +129,8 @@ nlohmann::json workJson(const StepWork &work) {
 std::string printReport(const Report &report) {
   std::string text;
   line(text, "model", report.model);
+  if (!report.import.family.empty())
+    printImport(text, report.import);
   line(text, "target",
        absl::StrFormat("%s, %s, %d rank(s), %s attention", report.target, report.compute,
                        report.ranks, report.attention));
@@ -134,6 +174,8 @@ std::string printReportJson(const Report &report) {
       {"cache_bytes_per_token", report.cacheBytesPerToken},
       {"total_seconds", totalSeconds(report)},
   };
+  if (!report.import.family.empty())
+    json["import"] = importJson(report.import);
   json["work"] = nlohmann::json::array();
   for (const StepWork &work : report.work)
     json["work"].push_back(workJson(work));

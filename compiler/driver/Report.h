@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/import/ImportSummary.h"
 #include "compiler/pipeline/Phase.h"
 
 namespace epigraph {
@@ -66,6 +67,8 @@ struct Report {
   std::string compute;
   std::string attention;
   int64_t ranks = 1;
+  /// Known after the phase import, unless the compilation started after it.
+  ImportSummary import;
   FusionCount fusion;
   /// Of each function: decoding one token, and the largest batch, halfway into the context.
   std::vector<StepWork> work;

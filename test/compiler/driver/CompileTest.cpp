@@ -149,6 +149,13 @@ TEST_F(CompileTest, ReportsWhatItDid) {
   EXPECT_EQ(report.rankWeightBytes.size(), 1u);
   EXPECT_THAT(printReport(report), HasSubstr("exec-plan-memory"));
   EXPECT_THAT(printReportJson(report), HasSubstr("\"fused_share\""));
+  // What the import read, and that it used every tensor.
+  EXPECT_EQ(report.import.family, "deepseek_v3");
+  EXPECT_GT(report.import.settings.size(), 20u);
+  EXPECT_GT(report.import.tensors, 50u);
+  EXPECT_THAT(report.import.ignored, testing::IsEmpty());
+  EXPECT_THAT(printReport(report), HasSubstr("settings"));
+  EXPECT_THAT(printReportJson(report), HasSubstr("\"unread\""));
 }
 
 TEST_F(CompileTest, RanksMustDivideTheExperts) {
