@@ -47,8 +47,9 @@ struct CompileOptions {
   AttentionSharing attention = AttentionSharing::Replicated;
   ComputeType compute = ComputeType::BFloat16;
   ImportLimits limits;
-  /// Whether exchanges of one half of a batch run behind the other half's experts.
-  BatchSplit batches = BatchSplit::Auto;
+  /// Whether exchanges of one half of a batch run behind the other half's experts. Auto takes links
+  /// to work beside the devices, which between ranks of one process none does.
+  BatchSplit batches = BatchSplit::One;
   /// How far operations are put together into kernels: 0 (not at all) to 3.
   int64_t fusionLevel = 2;
   /// False: every pass that may be left out is.

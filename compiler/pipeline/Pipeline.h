@@ -40,7 +40,7 @@ struct PipelineOptions {
   std::string expertLoad;
   /// With `expertLoad`: replicas over all groups, beside one slot for each expert.
   int64_t redundantExperts = 0;
-  BatchSplit batches = BatchSplit::Auto;
+  BatchSplit batches = BatchSplit::One;
   ep::AttentionMode attention = ep::AttentionMode::Replicated;
   ComputeType compute = ComputeType::BFloat16;
   /// 0 to kMaxFusionLevel.

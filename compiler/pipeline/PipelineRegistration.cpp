@@ -55,7 +55,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
 
   Option<BatchSplit> batches{
       *this, "batches", llvm::cl::desc("batches of each layer's routed part"),
-      llvm::cl::init(BatchSplit::Auto),
+      llvm::cl::init(BatchSplit::One),
       llvm::cl::values(clEnumValN(BatchSplit::Auto, "auto", "two where that should be faster"),
                        clEnumValN(BatchSplit::One, "1", "one"),
                        clEnumValN(BatchSplit::Two, "2", "two wherever possible"))};

@@ -107,7 +107,7 @@ def SplitBatchesPass : Pass<"ep-split-batches", "::mlir::ModuleOp"> {
     `epi.join_rows`; weights are read twice. Each row's numbers stay the same, bit by bit.
 
     With `batches=auto`, a layer is split where estimates for a step at the batch limit (`exec.limits`) on the module's
-    target (`exec.target`) say that the two halves, scheduled with the work beside them, take less time, all copies and second reads counted; with
+    target (`exec.target`) say that the two halves, scheduled with the work beside them, take at least 5 % less time, all copies and second reads counted; with
     `batches=2`, wherever possible; with `batches=1`, nowhere. Estimates take the link to work beside the device, which no link between ranks of one process does.
 
     Precondition: kernels are outlined, collectives started (`--exec-start-collectives`); the module has

@@ -23,6 +23,8 @@ using namespace epigraph;
 namespace {
 
 constexpr llvm::StringLiteral kPass = "ep-split-batches";
+/// The share of the time that two batches must save: estimates are not more exact than that.
+constexpr double kLeastGain = 0.05;
 
 using OpSet = llvm::SmallSetVector<Operation *, 32>;
 
@@ -199,7 +201,7 @@ struct SplitBatchesPass : epigraph::impl::SplitBatchesPassBase<SplitBatchesPass>
 
     double oneNs = timeOf(one, scheduleSteps(one));
     double twoNs = apart + timeOf(two, scheduleSteps(two));
-    if (twoNs >= oneNs) {
+    if (twoNs > (1 - kLeastGain) * oneNs) {
       missed(part.scatter, "two batches would not be faster by the target's costs");
       return false;
     }

@@ -31,13 +31,13 @@ void declareModelFlags(CLI::App &app, CompileOptions &options) {
   app.add_option("--batches", options.batches,
                  "2: the experts of each layer work on two halves of a batch, so that ranks "
                  "exchange the rows of one during the other; auto: where the target's costs say "
-                 "that it is faster")
+                 "that it is faster, if its links work beside its devices")
       ->transform(
           CLI::CheckedTransformer(std::map<std::string, BatchSplit>{{"auto", BatchSplit::Auto},
                                                                     {"1", BatchSplit::One},
                                                                     {"2", BatchSplit::Two}})
               .description("auto|1|2"))
-      ->default_str("auto");
+      ->default_str("1");
   CLI::Option *load =
       app.add_option("--expert-load", options.expertLoad,
                      "measured loads of experts (docs/how-to/place-experts.md), by which they are "
