@@ -168,7 +168,7 @@ absl::Status Bisection::prepare() {
 }
 
 RunSetup Bisection::setup(StepTracer *tracer, bool rounded) {
-  return {*weights_, script_, diagnostics_, options_.compile.ranks, rounded, tracer};
+  return {*weights_, script_, diagnostics_, rounded, tracer};
 }
 
 absl::StatusOr<OwningOpRef<ModuleOp>> Bisection::parse(const std::string &ir) {

@@ -82,8 +82,8 @@ struct ReplayedResult {
   std::optional<Distance> fromExpected; ///< of the saved "expected.N"
 };
 
-/// Runs what bisect saved in `folder`. Errors: those of reading the files; InvalidArgument for files
-/// that do not fit together; Unimplemented for an operation that needs other ranks.
+/// Runs what bisect saved in `folder`. Errors: those of reading the files; InvalidArgument for
+/// files that do not fit together; Unimplemented for an operation that needs other ranks.
 absl::StatusOr<std::vector<ReplayedResult>> replay(const std::filesystem::path &folder);
 
 /// Lines for a person.

@@ -30,7 +30,6 @@ struct RunSetup {
   reference::WeightSource &weights;
   absl::Span<const ScriptStep> script;
   DiagnosticCollector &diagnostics;
-  int64_t ranks = 1;         ///< where the module has no mesh
   bool roundToTypes = false; ///< see reference::InterpreterOptions
   StepTracer *tracer = nullptr;
 };
