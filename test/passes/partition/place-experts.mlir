@@ -22,9 +22,9 @@
 // PARTITIONED: ep.dispatch %{{.*}}, %[[SLOTS]] {{.*}} -> tensor<?x8xf32>, tensor<3xi32>
 // PARTITIONED: ep.local_experts {{.*}} : tensor<4x16x8xf32> to tensor<3x16x8xf32>
 
-// STATISTICS: Category:ep-place-experts | layers=1, slots-per-rank=2, max-over-mean-permille-before=1800, max-over-mean-permille=1000
+// STATISTICS: Category:ep-place-experts | layers=1, max-over-mean-permille=1000, max-over-mean-permille-before=1800, slots-per-rank=2
 
-// UNEVEN: layer.0: error: {{.*}}has 4 experts, with 0 replicas 4 slots, which 3 ranks cannot share equally; choose a number of replicas such as 2
+// UNEVEN: loc("layer.0"): {{.*}}has 4 experts, with 0 replicas 4 slots, which 3 ranks cannot share equally; choose a number of replicas such as 2
 // SMALL: has 4 experts, and 2 ranks of 1 slots hold only 2
 // SHORT: has 4 experts, but {{.*}}short.json has counts of 3 for layer.0
 // UNKNOWN: unknown.json: "extra": unknown key
