@@ -6,6 +6,7 @@
 
 #include "codegen/reference/Interpreter.h"
 #include "compiler/driver/Diagnostics.h"
+#include "compiler/driver/LoadRecorder.h"
 #include "runtime/artifact/Checkpoint.h"
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/Status.h"
@@ -103,6 +104,7 @@ private:
   OwningOpRef<ModuleOp> module;
   std::optional<Checkpoint> checkpoint;
   std::unique_ptr<reference::WeightSource> weights;
+  std::optional<LoadRecorder> recorder;
   std::optional<reference::Interpreter> interpreter;
   reference::InterpreterState state;
   ModelInfo modelInfo;
@@ -127,11 +129,16 @@ ReferenceExecutor::open(const std::string &ir, const std::string &name,
     EPIGRAPH_ASSIGN_OR_RETURN(self->checkpoint, Checkpoint::open(model));
     self->weights = std::make_unique<reference::CheckpointWeights>(*self->checkpoint);
   }
+  if (options.expertLoad)
+    self->recorder.emplace(*options.expertLoad);
   self->interpreter.emplace(*self->module, *self->weights,
                             reference::InterpreterOptions{.ranks = options.ranks,
                                                           .threads = options.threads,
                                                           .deadline = options.deadline,
-                                                          .roundToTypes = options.roundToTypes});
+                                                          .roundToTypes = options.roundToTypes,
+                                                          .tracer = self->recorder
+                                                                        ? &*self->recorder
+                                                                        : nullptr});
   absl::StatusOr<ModelInfo> info = infoOf(*self->module, options, self->interpreter->meshShape());
   if (!info.ok())
     return withContext(info.status(), name);

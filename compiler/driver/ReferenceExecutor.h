@@ -6,15 +6,20 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
 #include "runtime/exec/StepExecutor.h"
 
 namespace epigraph {
+
+/// Rows that each expert of each layer was sent, by the layer's name.
+using ExpertLoadCounts = std::map<std::string, std::vector<uint64_t>>;
 
 struct ReferenceOptions {
   /// Ranks that run IR without an `ep.mesh`; a mesh says itself.
@@ -29,6 +34,9 @@ struct ReferenceOptions {
   std::optional<int32_t> maxBatchTokens;
   /// Random weights of this seed in place of a checkpoint's.
   std::optional<uint64_t> randomWeights;
+  /// Where steps add what their routers choose; must outlive the executor. For IR from before the
+  /// phase partition: later IR adds nothing.
+  ExpertLoadCounts *expertLoad = nullptr;
 };
 
 /// An executor for the module `ir` (text; `name` stands for it in messages), at any point from

@@ -47,6 +47,7 @@ struct Arguments {
   int32_t maxTokens = 0;
   std::string logits;
   std::string mtpLogits;
+  std::string expertLoad; ///< where it is recorded
   bool json = false;
   ReferenceOptions options;
 };
@@ -97,6 +98,9 @@ void declare(CLI::App &app, Arguments &args) {
       ->check(CLI::PositiveNumber);
   app.add_flag("--round-to-types", args.options.roundToTypes,
                "round values of type bf16 to bf16; else everything is float32");
+  app.add_option("--record-expert-load", args.expertLoad,
+                 "write how many rows each expert was sent, for epigraph compile --expert-load; "
+                 "for IR from before the phase partition");
   app.add_flag("--json", args.json, "print one JSON object");
 }
 
@@ -174,11 +178,31 @@ absl::Status generate(const Arguments &args, std::vector<int32_t> ids, Session &
   return absl::OkStatus();
 }
 
+/// Format: docs/how-to/place-experts.md.
+absl::Status writeExpertLoad(const std::string &path, const ExpertLoadCounts &counts) {
+  if (counts.empty())
+    return absl::InvalidArgumentError("--record-expert-load: no experts were run; give IR from "
+                                      "before the phase partition, of a model that has some");
+  const nlohmann::ordered_json json = {
+      {"format", "epigraph-expert-load"}, {"version", 1}, {"layers", counts}};
+  return writeFileAtomically(path, json.dump(1) + "\n");
+}
+
+absl::Status runSession(Arguments &args, Session &session);
+
 absl::Status run(Arguments &args) {
   EPIGRAPH_ASSIGN_OR_RETURN(std::string ir, readIr(args.ir));
+  ExpertLoadCounts counts;
+  if (!args.expertLoad.empty())
+    args.options.expertLoad = &counts;
   EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<StepExecutor> executor,
                             openReferenceExecutor(ir, args.ir, args.model, args.options));
   Session session(*executor);
+  EPIGRAPH_RETURN_IF_ERROR(runSession(args, session));
+  return args.expertLoad.empty() ? absl::OkStatus() : writeExpertLoad(args.expertLoad, counts);
+}
+
+absl::Status runSession(Arguments &args, Session &session) {
   if (!args.text.empty())
     return measurePerplexity(args, session);
   std::vector<int32_t> ids = args.ids;
