@@ -65,7 +65,7 @@ public:
         keys(e.scratch(sizes.key() * kPageRowBytes)),
         columnValues(e.scratch(sizes.value * kPageRowBytes)),
         values(e.scratch(kPageTokens * sizes.value * kFloatBytes)),
-        weights(e.scratch(kTallestGroup * kPageRowBytes)),
+        weights(e.scratch(kTallestRowGroup * kPageRowBytes)),
         maxima(e.scratch(sizes.blockRows() * kFloatBytes)),
         totals(e.scratch(sizes.blockRows() * kFloatBytes)),
         sums(e.scratch(sizes.blockRows() * sizes.value * kFloatBytes)) {}
@@ -84,8 +84,6 @@ public:
   }
 
 private:
-  static constexpr int64_t kTallestGroup = 8;
-
   Type f32() { return e.builder.getF32Type(); }
 
   /// Calls `body` with the rows [first, last) of each sequence of the batch: they are neighbours.
@@ -218,7 +216,7 @@ private:
   }
 
   /// sums = sums * rescale + weights * values, for `height` rows of the block from `row` on. A row
-  /// gives tokens that it does not see the weight 0, which changes nothing.
+  /// gives tokens that it does not see the weight 0, which changes nothing (values are finite).
   void addValues(Value row, int64_t height, Value tokens, const Values &rescale) {
     Value firstSum = sumsOf(row);
     auto sumAt = [&](int64_t i, Value column) {

@@ -12,7 +12,7 @@ constexpr int64_t kFloatBytes = sizeof(float);
 /// Vectors of columns in a register tile.
 constexpr int64_t kTileVectors = 4;
 
-int64_t tallest(const KernelEmitter &e) { return e.width() == 16 ? 6 : 3; }
+int64_t tallest(const KernelEmitter &e) { return e.width() == 16 ? kTallestRowGroup : 3; }
 
 /// The columns of one register tile: vectors of `widths`, one after the other from `column` on.
 struct TileColumns {

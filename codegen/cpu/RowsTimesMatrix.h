@@ -17,6 +17,9 @@ struct RowFactor {
   Value matrix;
 };
 
+/// No group of rows is taller.
+inline constexpr int64_t kTallestRowGroup = 6;
+
 /// Calls `body(row, height)` for groups of rows in [first, last): as many of the tallest height
 /// that registers hold as there are, then single ones.
 void forRowGroups(KernelEmitter &e, Value first, Value last,

@@ -88,3 +88,21 @@ func.func @main(%q: tensor<?x2x8xbf16>, %qr: tensor<?x2x2xbf16>, %cache: !epi.ml
         up tensor<32x16xbf16> -> tensor<?x2x8xbf16>
   return %o : tensor<?x2x8xbf16>
 }
+
+// -----
+
+// DeepSeek-V3's attention, one layer: the phases differ, for 32 MiB more.
+
+// STATS: Category:epi-specialize-phases | extra-weight-bytes=33554432, functions=1
+// CHECK-LABEL: func.func @main
+// CHECK-LABEL: func.func @decode
+module attributes {exec.limits = #exec.limits<batch_tokens = 512, sequences = 32, context = 4096>} {
+func.func @main(%q: tensor<?x128x128xbf16>, %qr: tensor<?x128x64xbf16>, %cache: !epi.mla_cache<latent = 512, rope = 64, bf16>,
+                %step: !epi.step) -> tensor<?x128x128xbf16> {
+  %up = epi.weight "kv_b_proj.weight" : tensor<32768x512xbf16>
+  %o = epi.mla_attention %q, %qr, %cache, %step up %up {scale = 0.1 : f64}
+      : (tensor<?x128x128xbf16>, tensor<?x128x64xbf16>, !epi.mla_cache<latent = 512, rope = 64, bf16>)
+        up tensor<32768x512xbf16> -> tensor<?x128x128xbf16>
+  return %o : tensor<?x128x128xbf16>
+}
+}
