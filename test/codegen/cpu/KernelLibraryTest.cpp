@@ -43,6 +43,24 @@ constexpr char kKernels[] = R"(
         group_score = #epi.group_score<top2_sum>, normalize, scale = 2.5 : f64}
         : tensor<?x32xf32> -> tensor<?x4xi32>, tensor<?x4xf32>
     exec.yield %ids, %w : tensor<?x4xi32>, tensor<?x4xf32>
+  }
+  exec.kernel @linear_bias_silu_4(%x: tensor<?x9xbf16>, %w: tensor<43x9xbf16, #exec.panel<columns = 32, depth = 2>>,
+                                  %b: tensor<43xbf16>, %r: tensor<?x43xf32>) -> tensor<?x43xf32> {
+    %p = epi.linear %x, %w : (tensor<?x9xbf16>, tensor<43x9xbf16, #exec.panel<columns = 32, depth = 2>>)
+        -> tensor<?x43xbf16>
+    %0 = epi.add %p, %b : tensor<?x43xbf16>, tensor<43xbf16>
+    %1 = epi.silu %0 : tensor<?x43xbf16>
+    %2 = epi.cast %1 : tensor<?x43xbf16> to tensor<?x43xf32>
+    %y = epi.add %2, %r : tensor<?x43xf32>
+    exec.yield %y : tensor<?x43xf32>
+  }
+  exec.kernel @group_5(%x: tensor<?x3x43xbf16>, %w: tensor<43xbf16>, %g: tensor<?x129xbf16>)
+      -> (tensor<?x129xbf16>, tensor<?x129xbf16>) {
+    %0 = epi.rms_norm %x, %w {eps = 1.0e-6 : f64} : tensor<?x3x43xbf16>, tensor<43xbf16>
+    %1 = epi.reshape %0 : tensor<?x3x43xbf16> to tensor<?x129xbf16>
+    %2 = epi.softmax %1 : tensor<?x129xbf16>
+    %3 = epi.clamped_swiglu %g, %1 {clamp = #epi.clamp<alpha = 1.702, limit = 7.0>} : tensor<?x129xbf16>
+    exec.yield %2, %3 : tensor<?x129xbf16>, tensor<?x129xbf16>
   })";
 
 KernelLibrary build(const CpuTarget &target) {
@@ -87,7 +105,8 @@ TEST_P(KernelLibraryTest, ExportsTheKernelsAndNeedsNoLibrary) {
       EXPECT_THAT(name, ::testing::AnyOf("", "memcpy", "memset", "memmove"));
   }
   EXPECT_THAT(exported,
-              ::testing::UnorderedElementsAre("linear_0", "swiglu_1", "attention_2", "route_3"));
+              ::testing::UnorderedElementsAre("linear_0", "swiglu_1", "attention_2", "route_3",
+                                              "linear_bias_silu_4", "group_5"));
 }
 
 TEST_P(KernelLibraryTest, UsesTheDotInstructionWhereThereIsOne) {

@@ -46,9 +46,9 @@ protected:
 EPIGRAPH_INSTANTIATE_KERNEL_TEST(LinearEpilogueTest);
 
 TEST_P(LinearEpilogueTest, FollowsALinear) {
-  // Columns: one, a part of a panel, a whole one, more, with every kind of last panel.
+  // Columns: one alone; two panels and parts of one of every size of store.
   for (const EpilogueCase &c : kCases)
-    for (int64_t n : {1, 31, 32, 75}) {
+    for (int64_t n : {1, 75}) {
       SCOPED_TRACE(c.what);
       const std::string ir = std::string(R"(
         exec.kernel @linear_0(%x: tensor<?x13x$T>, %w: tensor<$Nx13x$T, #exec.panel<columns = 32, depth = $D>>)") +

@@ -33,6 +33,42 @@ TEST(Interpreter, RunsFusedGroups) {
                {3 + 3 * scale, 4 + 8 * scale});
 }
 
+TEST(Interpreter, GivesExpertsTheirBiasesAndClamp) {
+  Program program(R"(
+    func.func @main(%x: tensor<?x3xf32>, %scores: tensor<?x2xf32>) -> tensor<?x3xf32> {
+      %ids, %weights = epi.route %scores {score = #epi.score<identity>, top_k = 1 : i64, groups = 1 : i64,
+          top_groups = 1 : i64, group_score = #epi.group_score<max>, scale = 1.0 : f64}
+          : tensor<?x2xf32> -> tensor<?x1xi32>, tensor<?x1xf32>
+      %gate = epi.weight "gate" : tensor<2x2x3xf32>
+      %up = epi.weight "up" : tensor<2x2x3xf32>
+      %down = epi.weight "down" : tensor<2x3x2xf32>
+      %gb = epi.weight "gate.bias" : tensor<2x2xf32>
+      %ub = epi.weight "up.bias" : tensor<2x2xf32>
+      %db = epi.weight "down.bias" : tensor<2x3xf32>
+      %y = epi.experts %x, %ids, %weights, %gate, %up, %down biases %gb, %ub, %db
+          {clamp = #epi.clamp<alpha = 1.5, limit = 0.25>}
+          : tensor<?x3xf32>, tensor<?x1xi32>, tensor<?x1xf32>, tensor<2x2x3xf32>, tensor<2x2x3xf32>, tensor<2x3x2xf32>
+            biases tensor<2x2xf32>, tensor<2x2xf32>, tensor<2x3xf32>
+      return %y : tensor<?x3xf32>
+    })");
+  // Each row has one expert, whose weights and biases make numbers that tell them apart.
+  Tensor gate = Tensor::floats({2, 2, 3}), down = Tensor::floats({2, 3, 2});
+  std::fill_n(gate.row(1), 6, 1.f);
+  std::fill_n(down.row(1), 6, 1.f);
+  program.weights.given = {{"gate", gate},
+                           {"up", gate},
+                           {"down", down},
+                           {"gate.bias", floats({2, 2}, {0.f, 0.f, -0.5f, -0.75f})},
+                           {"up.bias", floats({2, 2}, {0.f, 0.f, 9.f, -1.f})},
+                           {"down.bias", floats({2, 3}, {1.f, 2.f, 3.f, 4.f, 5.f, 6.f})}};
+  // Expert 1 sees x summed to 0.6: gates 0.1 and -0.15, ups 9.6 and -0.4, clamped to 0.25 and -0.25.
+  auto squashed = [](double g) { return g / (1 + std::exp(-1.5 * g)); };
+  double inner = 1.25 * squashed(0.1) + 0.75 * squashed(-0.15);
+  expectFloats(program.runOne({floats({2, 3}, {0.1f, 0.2f, 0.3f, 7.f, 7.f, 7.f}),
+                               floats({2, 2}, {0.f, 2.f, 0.5f, 0.f})}),
+               {2, 3}, {2 * (inner + 4), 2 * (inner + 5), 2 * (inner + 6), 0.5, 1, 1.5});
+}
+
 TEST(Interpreter, RoundsToTypesOnlyWhereAsked) {
   constexpr char text[] = R"(
     func.func @main(%x: tensor<?x1xbf16>) -> (tensor<?x1xbf16>, tensor<?x1xf32>) {
@@ -130,6 +166,26 @@ TEST(Interpreter, SequencesAndChunksDoNotMix) {
   Tensor both = step(69, 70, 65, 66);
   expectSame(sliceRows(both, 0, 1), last(b));
   expectSame(sliceRows(both, 1, 2), last(a));
+}
+
+TEST(Interpreter, ReadsWindowsAndSinks) {
+  Program program(R"(
+    func.func @main(%k: tensor<?x1x1xf32>, %v: tensor<?x1x1xf32>, %step: !epi.step) -> tensor<?x1x1xf32> {
+      %sinks = epi.weight "sinks" : tensor<1xf32>
+      %cache = epi.kv_cache "layer" : !epi.kv_cache<heads = 1, key = 1, value = 1, f32>
+      %new = epi.kv_append %cache, %k, %v, %step
+          : !epi.kv_cache<heads = 1, key = 1, value = 1, f32>, tensor<?x1x1xf32>, tensor<?x1x1xf32>
+      %o = epi.attention %k, %new, %step sinks %sinks {scale = 0.5 : f64, window = 1 : i64}
+          : (tensor<?x1x1xf32>, !epi.kv_cache<heads = 1, key = 1, value = 1, f32>) sinks tensor<1xf32>
+            -> tensor<?x1x1xf32>
+      return %o : tensor<?x1x1xf32>
+    })");
+  program.weights.given["sinks"] = floats({1}, {0.5f});
+  // Each token sees itself alone: its weight is e^(k * k / 2) beside the sink's e^0.5.
+  const double first = std::exp(0.5), second = std::exp(2.0);
+  expectFloats(program.runOne({floats({2, 1, 1}, {1.f, 2.f}), floats({2, 1, 1}, {10.f, 20.f})},
+                              batchOf({{0, 2, {0}}})),
+               {2, 1, 1}, {10 * first / (first + first), 20 * second / (second + first)}, 1e-5);
 }
 
 TEST(Interpreter, NamesTheOperationThatFailed) {
