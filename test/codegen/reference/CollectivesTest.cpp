@@ -46,6 +46,18 @@ TEST(Collectives, SharesAreAsTheTableSays) {
   EXPECT_THAT(shardRows(x, 1, 2).floatVector(), ElementsAre(2, 3));
 }
 
+TEST(Collectives, GatherTheColumnsThatWereSharedOut) {
+  for (int ranks : {1, 2, 4})
+    for (int64_t rows : {0, 1, 5}) {
+      Tensor x = sample({rows, 12}, 1);
+      onRanks(ranks, [&](const Member &member) {
+        Tensor part = shardColumns(x, member.rank, member.ranks());
+        EXPECT_EQ(part.dim(1), 12 / ranks);
+        expectSame(*gatherColumns(part, member), x);
+      });
+    }
+}
+
 TEST(Collectives, AddUpOnAllRanks) {
   for (int ranks : {1, 2, 4})
     onRanks(ranks, [&](const Member &member) {

@@ -58,6 +58,28 @@ TEST_P(Collectives, AllGatherPutsSharesTogether) {
   }
 }
 
+/// Rows of 3 numbers, of which each rank has its own.
+TEST_P(Collectives, GatherColumnsPutsRowsTogether) {
+  for (const int64_t rows : {0, 1, 37}) {
+    std::vector<int32_t> expected;
+    for (int64_t row = 0; row < rows; ++row)
+      for (int rank = 0; rank < GetParam(); ++rank)
+        for (int32_t column = 0; column < 3; ++column)
+          expected.push_back(static_cast<int32_t>(row) * 100 + rank * 10 + column);
+    expectAllOk(runRanks(group, [&](LocalCommunicator &self) {
+      std::vector<int32_t> source;
+      for (int64_t row = 0; row < rows; ++row)
+        for (int32_t column = 0; column < 3; ++column)
+          source.push_back(static_cast<int32_t>(row) * 100 + self.rank() * 10 + column);
+      std::vector<int32_t> result(expected.size(), -1);
+      EPIGRAPH_RETURN_IF_ERROR(
+          self.gatherColumns(bytesOf(source), 3 * sizeof(int32_t), bytesOf(result), "here"));
+      EXPECT_EQ(result, expected);
+      return absl::OkStatus();
+    }));
+  }
+}
+
 TEST_P(Collectives, SumsAreInRankOrder) {
   constexpr int64_t kRows = 37;
   constexpr size_t kWidth = 61; // more than one block of sums, and not a multiple of it
