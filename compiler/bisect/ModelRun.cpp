@@ -21,10 +21,9 @@ StringRef nameOf(DictionaryAttr attributes) {
 class Run {
 public:
   Run(ModuleOp module, const RunSetup &setup)
-      : module_(module), setup_(setup), interpreter_(module, setup.weights,
-                                                     {.ranks = static_cast<int>(setup.ranks),
-                                                      .roundToTypes = setup.roundToTypes,
-                                                      .tracer = setup.tracer}) {}
+      : module_(module), setup_(setup),
+        interpreter_(module, setup.weights,
+                     {.ranks = 1, .roundToTypes = setup.roundToTypes, .tracer = setup.tracer}) {}
 
   absl::StatusOr<std::vector<Output>> run() {
     for (size_t step = 0; step < setup_.script.size(); ++step) {
