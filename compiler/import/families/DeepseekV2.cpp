@@ -34,15 +34,14 @@ absl::Status build(const ConfigObject &config, GraphBuilder &graph) {
   readRouter(config, experts.router);
   requireFalse(config, "mlp_bias");
 
-  return buildDecoder(config, graph, decoder,
-                      {.attention =
-                           [&](Value x, const StepValues &step, int64_t layer) {
-                             return latentAttention(graph, attention, x, step, layer);
-                           },
-                       .feedForward =
-                           [&](Value x, int64_t layer) {
-                             return deepseekFeedForward(graph, experts, decoder.inner, x, layer);
-                           }});
+  LayerParts parts;
+  parts.attention = [&](Value x, const StepValues &step, int64_t layer) {
+    return latentAttention(graph, attention, x, step, layer);
+  };
+  parts.feedForward = [&](Value x, int64_t layer) {
+    return deepseekFeedForward(graph, experts, decoder.inner, x, layer);
+  };
+  return buildDecoder(config, graph, decoder, parts);
 }
 
 } // namespace

@@ -105,6 +105,28 @@ TEST(RopeTable, StretchesLikeTransformersWithYarn) {
                4e-5); // one unit in the last place of a frequency, times 1000
 }
 
+// Numbers of numpy in double precision, from the definitions (test/python/families/plain.py).
+TEST(RopeTable, StretchesAsLlama3AndWithoutTruncation) {
+  auto expectFrequencies = [](const RopeTableOptions &options, std::vector<double> expected) {
+    std::vector<float> found = ropeFrequencies(options);
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i)
+      EXPECT_NEAR(found[i] / expected[i], 1, 2e-6) << i;
+  };
+  RopeTableOptions options{
+      .positions = 1, .dims = 16, .theta = 5e5, .magnitude = 1, .yarn = {}, .llama3 = {}};
+  options.llama3 =
+      Llama3Rope{.factor = 8, .original = 8192, .lowFreqFactor = 1, .highFreqFactor = 4};
+  expectFrequencies(options, {1, 0.193922745, 0.0376060309, 0.00729266474, 0.000524846161,
+                              3.4281022e-05, 6.64786987e-06, 1.28917317e-06});
+  options.llama3.reset();
+  options.theta = 150000;
+  options.yarn =
+      Yarn{.factor = 32, .original = 4096, .betaFast = 32, .betaSlow = 1, .truncate = false};
+  expectFrequencies(options, {1, 0.225418, 0.0508132748, 0.00679495949, 0.000456483919,
+                              1.81883367e-05, 4.09997848e-06, 9.2420895e-07});
+}
+
 TEST(Elementwise, AddsMultipliesAndSquashes) {
   Tensor a = floats({1, 2}, {1.f, -2.f}), b = floats({1, 2}, {3.f, 5.f});
   expectFloats(*add(a, b), {1, 2}, {4, 3});
