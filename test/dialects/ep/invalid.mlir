@@ -302,3 +302,33 @@ func.func @f(%x: tensor<?x8xf32>) {
   %0, %t = ep.shard_rows %x on @world : tensor<?x8xf32>, !ep.token
   return
 }
+
+// -----
+
+// ep.shard_columns: nothing moves
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<replicated>}
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{moves nothing between ranks, so it has no token}}
+  %0, %t = ep.shard_columns %x on @world : tensor<?x8xf32> to tensor<?x4xf32>, !ep.token
+  return
+}
+
+// -----
+
+// ep.shard_columns (C1)
+ep.mesh @world {expert = 3 : i64, attention = #ep.attention<replicated>}
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{x must be [rows, columns] of the result's element type, with columns that 3 divides}}
+  %0 = ep.shard_columns %x on @world : tensor<?x8xf32> to tensor<?x2xf32>
+  return
+}
+
+// -----
+
+// ep.shard_columns (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<replicated>}
+func.func @f(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{the result must have shape [?, 4]}}
+  %0 = ep.shard_columns %x on @world : tensor<?x8xf32> to tensor<?x2xf32>
+  return
+}

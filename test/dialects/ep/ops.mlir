@@ -20,6 +20,8 @@ func.func @tensor_axis(%x: tensor<?x8xbf16>, %w: tensor<16x8xbf16>) {
   %2 = ep.gather_columns %x on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16> to tensor<?x16xbf16>
   // CHECK: ep.gather_columns %{{.*}} on @grid : tensor<?x8xbf16> to tensor<?x32xbf16>
   %3 = ep.gather_columns %x on @grid : tensor<?x8xbf16> to tensor<?x32xbf16>
+  // CHECK: ep.shard_columns %{{.*}} on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16> to tensor<?x4xbf16>
+  %shard = ep.shard_columns %x on @grid {axis = #ep.axis<tensor>} : tensor<?x8xbf16> to tensor<?x4xbf16>
   return
 }
 
