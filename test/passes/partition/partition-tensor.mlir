@@ -124,3 +124,34 @@ func.func @experts(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
   %5 = epi.add %x, %4 : tensor<?x8xf32>
   return %5 : tensor<?x8xf32>
 }
+
+// Fewer cached heads than members: each is held by two of four members.
+
+// RUN: epigraph-opt %s --ep-partition-tensor="tensor=4" | FileCheck %s --check-prefix=FEWER
+// FEWER-LABEL: func.func @attention
+// FEWER: ep.local_shard %q {{.*}}parts = 4 : i64} : tensor<16x8xf32> to tensor<4x8xf32>
+// FEWER: ep.local_shard %k {{.*}}parts = 2 : i64} : tensor<8x8xf32> to tensor<4x8xf32>
+// FEWER: epi.kv_cache "layer" : !epi.kv_cache<heads = 1, key = 4, value = 4, f32>
+
+// A norm over all columns, as OLMoE has it, needs them whole: attention stays whole, which a remark says.
+
+// RUN: epigraph-opt %s --ep-partition-tensor="tensor=2" --remarks-filter='.*' 2>&1 >/dev/null | FileCheck %s --check-prefix=MISSED
+// MISSED: Category:ep-partition-tensor | Remark="its heads cannot be shared: epi.rms_norm: it gives all of its columns at once"
+
+// CHECK-LABEL: func.func @norm_over_heads
+// CHECK-NOT: ep.local_shard
+func.func @norm_over_heads(%x: tensor<?x8xf32>, %step: !epi.step) -> tensor<?x8xf32> {
+  %q = epi.weight "q" : tensor<16x8xf32>
+  %w = epi.weight "q_norm" : tensor<16xf32>
+  %0 = epi.linear %x, %q : (tensor<?x8xf32>, tensor<16x8xf32>) -> tensor<?x16xf32>
+  %1 = epi.rms_norm %0, %w {eps = 1.0e-6 : f64} : tensor<?x16xf32>, tensor<16xf32>
+  %2 = epi.reshape %1 : tensor<?x16xf32> to tensor<?x4x4xf32>
+  %cache = epi.kv_cache "other" : !epi.kv_cache<heads = 2, key = 4, value = 4, f32>
+  %3 = epi.attention %2, %cache, %step {scale = 0.5 : f64}
+      : (tensor<?x4x4xf32>, !epi.kv_cache<heads = 2, key = 4, value = 4, f32>) -> tensor<?x4x4xf32>
+  %o = epi.weight "o" : tensor<8x16xf32>
+  %4 = epi.reshape %3 : tensor<?x4x4xf32> to tensor<?x16xf32>
+  %5 = epi.linear %4, %o : (tensor<?x16xf32>, tensor<8x16xf32>) -> tensor<?x8xf32>
+  %6 = epi.add %x, %5 : tensor<?x8xf32>
+  return %6 : tensor<?x8xf32>
+}
