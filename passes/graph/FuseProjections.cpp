@@ -90,7 +90,19 @@ Value join(ArrayRef<Value> operands, int64_t dim, Operation *position, Location 
                                dim);
 }
 
-/// Replaces `group` by one projection and a split of its result.
+/// The sum of what `projection` gives and a bias vector, if nothing else uses it, or null.
+epi::AddOp biasSumOf(Operation *projection) {
+  if (!projection->hasOneUse())
+    return {};
+  auto sum = dyn_cast<epi::AddOp>(*projection->user_begin());
+  bool fits = sum && sum->getBlock() == projection->getBlock() &&
+              sum.getBroadcast() == epi::Broadcast::Columns &&
+              sum.getLhs() == projection->getResult(0) && isWeightExpression(sum.getRhs());
+  return fits ? sum : epi::AddOp();
+}
+
+/// Replaces `group` by one projection and a split of its result; bias vectors that all members have
+/// added are added before the split.
 void fuse(ArrayRef<Operation *> group) {
   Operation *first = group.front();
   OpBuilder builder(first);
@@ -109,9 +121,19 @@ void fuse(ArrayRef<Operation *> group) {
   fused->getResult(0).setType(
       resize(first->getResult(0).getType(), 1, epi::dim(weight.getType(), dim)));
   auto types = llvm::map_to_vector(group, [](Operation *op) { return op->getResult(0).getType(); });
-  auto split = epi::SplitOp::create(builder, loc, types, fused->getResult(0), 1);
-  for (auto [op, part] : llvm::zip_equal(group, split.getResults())) {
-    op->getResult(0).replaceAllUsesWith(part);
+  Value whole = fused->getResult(0);
+  SmallVector<epi::AddOp> sums = llvm::map_to_vector(group, biasSumOf);
+  const bool areBiased = llvm::all_of(sums, [](epi::AddOp sum) { return sum; });
+  if (areBiased) {
+    auto biases = llvm::map_to_vector(sums, [](epi::AddOp sum) -> Value { return sum.getRhs(); });
+    whole = epi::AddOp::create(builder, loc, whole.getType(), whole,
+                               join(biases, /*dim=*/0, first, loc));
+  }
+  auto split = epi::SplitOp::create(builder, loc, types, whole, 1);
+  for (auto [op, sum, part] : llvm::zip_equal(group, sums, split.getResults())) {
+    (areBiased ? sum : op)->getResult(0).replaceAllUsesWith(part);
+    if (areBiased)
+      sum->erase();
     op->erase();
   }
 }

@@ -81,7 +81,8 @@ def FuseProjectionsPass : Pass<"epi-fuse-projections", "::mlir::ModuleOp"> {
   let summary = "fuses projections of one value into one projection and a split";
   let description = [{
     Linears of one value become one linear whose weight is the concatenation of theirs, and an `epi.split` of its
-    result: q and kv down-projections, q/k/v, gate and up. Grouped linears of the same rows and counts likewise. Every
+    result: q and kv down-projections, q/k/v, gate and up. Grouped linears of the same rows and counts likewise; so are bias vectors that all of
+    them add, before the split. Every
     row of the result is computed as before, so the numbers are the same bit for bit.
 
     Precondition: none. Postcondition: no two projections that could be fused are left. Leaves alone: projections whose weight depends

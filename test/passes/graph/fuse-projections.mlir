@@ -99,3 +99,44 @@ func.func @apart(%x: tensor<?x8xbf16>, %y: tensor<?x8xbf16>, %n: tensor<2xi32>, 
   return %0, %1, %2, %3, %4, %5, %6
       : tensor<?x4xbf16>, tensor<?x4xf32>, tensor<?x4xbf16>, tensor<?x4xbf16>, tensor<?x4xbf16>, tensor<?x4xbf16>, tensor<?x4xbf16>
 }
+
+// -----
+
+// Bias vectors that all of them add are added before the split; the result is one projection with one bias.
+
+// CHECK-LABEL: func.func @bias_vectors
+// CHECK:         %[[W:.*]] = epi.concat %{{.*}}, %{{.*}} dim 0 : tensor<4x8xbf16>, tensor<3x8xbf16> to tensor<7x8xbf16>
+// CHECK:         %[[Y:.*]] = epi.linear %{{.*}}, %[[W]]
+// CHECK:         %[[B:.*]] = epi.concat %{{.*}}, %{{.*}} dim 0 : tensor<4xbf16>, tensor<3xbf16> to tensor<7xbf16>
+// CHECK-NEXT:    %[[S:.*]] = epi.add %[[Y]], %[[B]]
+// CHECK-NEXT:    %[[P:.*]]:2 = epi.split %[[S]] dim 1
+// CHECK-NEXT:    return %[[P]]#0, %[[P]]#1
+func.func @bias_vectors(%x: tensor<?x8xbf16>) -> (tensor<?x4xbf16>, tensor<?x3xbf16>) {
+  %q = epi.weight "q.weight" : tensor<4x8xbf16>
+  %qb = epi.weight "q.bias" : tensor<4xbf16>
+  %0 = epi.linear %x, %q : (tensor<?x8xbf16>, tensor<4x8xbf16>) -> tensor<?x4xbf16>
+  %1 = epi.add %0, %qb : tensor<?x4xbf16>, tensor<4xbf16>
+  %k = epi.weight "k.weight" : tensor<3x8xbf16>
+  %2 = epi.linear %x, %k : (tensor<?x8xbf16>, tensor<3x8xbf16>) -> tensor<?x3xbf16>
+  %kb = epi.weight "k.bias" : tensor<3xbf16>
+  %3 = epi.add %2, %kb : tensor<?x3xbf16>, tensor<3xbf16>
+  return %1, %3 : tensor<?x4xbf16>, tensor<?x3xbf16>
+}
+
+// -----
+
+// One has none: the other is added to its part.
+
+// CHECK-LABEL: func.func @some_biases
+// CHECK:         %[[Y:.*]] = epi.linear
+// CHECK-NEXT:    %[[P:.*]]:2 = epi.split %[[Y]] dim 1
+// CHECK:         epi.add %[[P]]#0
+func.func @some_biases(%x: tensor<?x8xbf16>) -> (tensor<?x4xbf16>, tensor<?x3xbf16>) {
+  %q = epi.weight "q.weight" : tensor<4x8xbf16>
+  %qb = epi.weight "q.bias" : tensor<4xbf16>
+  %0 = epi.linear %x, %q : (tensor<?x8xbf16>, tensor<4x8xbf16>) -> tensor<?x4xbf16>
+  %1 = epi.add %0, %qb : tensor<?x4xbf16>, tensor<4xbf16>
+  %k = epi.weight "k.weight" : tensor<3x8xbf16>
+  %2 = epi.linear %x, %k : (tensor<?x8xbf16>, tensor<3x8xbf16>) -> tensor<?x3xbf16>
+  return %1, %2 : tensor<?x4xbf16>, tensor<?x3xbf16>
+}
