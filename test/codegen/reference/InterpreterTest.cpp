@@ -61,7 +61,8 @@ TEST(Interpreter, GivesExpertsTheirBiasesAndClamp) {
                            {"gate.bias", floats({2, 2}, {0.f, 0.f, -0.5f, -0.75f})},
                            {"up.bias", floats({2, 2}, {0.f, 0.f, 9.f, -1.f})},
                            {"down.bias", floats({2, 3}, {1.f, 2.f, 3.f, 4.f, 5.f, 6.f})}};
-  // Expert 1 sees x summed to 0.6: gates 0.1 and -0.15, ups 9.6 and -0.4, clamped to 0.25 and -0.25.
+  // Expert 1 sees x summed to 0.6: gates 0.1 and -0.15, ups 9.6 and -0.4, clamped to 0.25 and
+  // -0.25.
   auto squashed = [](double g) { return g / (1 + std::exp(-1.5 * g)); };
   double inner = 1.25 * squashed(0.1) + 0.75 * squashed(-0.15);
   expectFloats(program.runOne({floats({2, 3}, {0.1f, 0.2f, 0.3f, 7.f, 7.f, 7.f}),
@@ -121,7 +122,8 @@ TEST(WeightProgram, ARankLoadsItsOwnExpertsAlone) {
       exec.yield %2 : tensor<2x1x2xf32>
     })");
   auto weight = program.module->lookupSymbol<exec::WeightOp>("up");
-  auto value = evaluateWeight(weight, program.weights, {.rank = 1, .workers = {}});
+  auto value =
+      evaluateWeight(weight, program.weights, {.rank = 1, .mesh = {.expert = 2}, .workers = {}});
   ASSERT_TRUE(mlir::succeeded(value));
   EXPECT_EQ((*value)->shape(), (Shape{2, 1, 2}));
   auto type = mlir::RankedTensorType::get({1, 2}, mlir::Float32Type::get(&program.context));
