@@ -176,11 +176,10 @@ private:
   /// Layers that run the same kernels on the same types.
   static bool areAlike(Nodes a, Nodes b) {
     return !a.front().layer.empty() && !b.front().layer.empty() &&
-           std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                      [](const GraphNode &x, const GraphNode &y) {
-                        return x.label == y.label && x.facts.size() == y.facts.size() &&
-                               x.op->getResultTypes() == y.op->getResultTypes();
-                      });
+           std::equal(
+               a.begin(), a.end(), b.begin(), b.end(), [](const GraphNode &x, const GraphNode &y) {
+                 return x.label == y.label && x.op->getResultTypes() == y.op->getResultTypes();
+               });
   }
 
   /// ", 3 Gflop and 40 MB a token" of groups [begin, end), if it is known.
