@@ -83,6 +83,9 @@ absl::StatusOr<std::string> Reproducer::write(const CompileOptions &options) con
   std::filesystem::path file = options.reproducer;
   if (file.empty())
     file = options.dumpDirectory / ("epigraph-reproducer-" + state_.failed + ".mlir");
+  std::error_code error; // A folder that cannot be made is one that cannot be written to.
+  if (file.has_parent_path())
+    std::filesystem::create_directories(file.parent_path(), error);
   EPIGRAPH_RETURN_IF_ERROR(writeFileAtomically(file, state_.text));
   std::string command = "epigraph-opt";
   for (const std::filesystem::path &plugin : options.passPlugins)

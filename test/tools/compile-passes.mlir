@@ -1,9 +1,9 @@
 // Which passes a compilation runs: what may be left out is, what is needed is not.
 
 // RUN: epigraph-compile %model --stop-after fuse | FileCheck %s --check-prefix=ALL
-// ALL: epi.fused "add_rms_norm"
-// RUN: epigraph-compile %model --stop-after fuse --disable-pass=epi-fuse-residual-norm | FileCheck %s --check-prefix=WITHOUT
-// WITHOUT-NOT: epi.fused "add_rms_norm"
+// ALL: epi.fused "swiglu"
+// RUN: epigraph-compile %model --stop-after fuse --disable-pass=epi-fuse-swiglu | FileCheck %s --check-prefix=WITHOUT
+// WITHOUT-NOT: epi.fused
 // RUN: epigraph-compile %model --stop-after partition --optimize=none | FileCheck %s --check-prefix=NONE
 // NONE-NOT: epi.fused
 // NONE: ep.dispatch
@@ -26,7 +26,7 @@
 // RUN: not epigraph-compile %model --stop-after fuse --insert-pass=epi-fuse-swiglu@dinner 2>&1 | FileCheck %s --check-prefix=PHASE
 // PHASE: [E0102] --insert-pass=epi-fuse-swiglu@dinner: 'dinner' is not one of import, canonicalize,
 // RUN: not epigraph-compile %model -o %t.epi --insert-pass=epi-fuse-swiglu@pack 2>&1 | FileCheck %s --check-prefix=PACK
-// PACK: [E0105] --insert-pass=epi-fuse-swiglu@pack: the phase pack writes files and runs no passes
+// PACK: [E0105] --insert-pass=epi-fuse-swiglu: the phase pack writes files and runs no passes
 // RUN: not epigraph-compile %model --stop-after fuse --insert-pass=my-pass@fuse 2>&1 | FileCheck %s --check-prefix=NAME
 // NAME: [E0105] --insert-pass=my-pass: {{.*}}'my-pass' does not refer to a registered pass or pass pipeline{{.*}}--load-pass-plugin
 // RUN: not epigraph-compile %model --stop-after fuse --load-pass-plugin=%t.absent.so 2>&1 | FileCheck %s --check-prefix=ABSENT

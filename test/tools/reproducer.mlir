@@ -30,7 +30,7 @@
 // RUN: ls %t/dumps/epigraph-reproducer-test-break.mlir
 
 // A refusal is no failure of a pass, and leaves nothing, unless it is asked for.
-// RUN: mkdir clean && cd clean && not epigraph-compile %model --ep 5 --stop-after partition && test -z "$(ls)"
+// RUN: mkdir %t/clean && cd %t/clean && not epigraph-compile %model --ep 5 --stop-after partition && cd %t && rmdir %t/clean
 // RUN: not epigraph-compile %model --ep 5 --stop-after partition --reproducer %t/refused.mlir 2>&1 | FileCheck %s --check-prefix=REFUSED
 // REFUSED: [E0302]
 // REFUSED: to replay the failing pass: epigraph-opt --run-reproducer
