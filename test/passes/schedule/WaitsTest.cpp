@@ -111,7 +111,7 @@ public:
       errors += diagnostic.str() + "\n";
       return success();
     });
-    PassManager passes(&context);
+    PassManager passes(&context, ModuleOp::getOperationName());
     static const bool registered = (registerSchedulePasses(), true);
     (void)registered;
     if (!module || failed(parsePassPipeline(pipeline, passes)) || failed(passes.run(*module)))
@@ -144,10 +144,9 @@ TEST(Waits, AreEnoughAndNoneIsTooMany) {
   size_t waits = 0, collectives = 0;
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     Schedule schedule(randomSchedule(seed));
-    ASSERT_TRUE(schedule.run(seed % 2
-                                 ? "builtin.module(exec-start-collectives,exec-insert-waits)"
-                                 : "builtin.module(exec-start-collectives,ep-split-batches{batches="
-                                   "2},ep-overlap,exec-insert-waits)"));
+    ASSERT_TRUE(schedule.run(seed % 2 ? "exec-start-collectives,exec-insert-waits"
+                                      : "exec-start-collectives,ep-split-batches{batches="
+                                        "2},ep-overlap,exec-insert-waits"));
     ASSERT_TRUE(schedule.waitsAreRight()) << schedule.text();
     const auto all = llvm::to_vector(schedule.main().getOps<ep::WaitOp>());
     for (ep::WaitOp wait : all) {
@@ -169,7 +168,7 @@ TEST(Waits, AreEnoughAndNoneIsTooMany) {
 TEST(Waits, AreAsLateAsTheyCanBe) {
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     Schedule schedule(randomSchedule(seed));
-    ASSERT_TRUE(schedule.run("builtin.module(exec-start-collectives,exec-insert-waits)"));
+    ASSERT_TRUE(schedule.run("exec-start-collectives,exec-insert-waits"));
     for (ep::WaitOp wait : llvm::to_vector(schedule.main().getOps<ep::WaitOp>())) {
       Operation *next = wait->getNextNode();
       if (isa<func::ReturnOp>(next))
@@ -184,8 +183,8 @@ TEST(Waits, AreAsLateAsTheyCanBe) {
 TEST(Waits, MemoryInFlightStays) {
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     Schedule schedule(randomSchedule(seed));
-    ASSERT_TRUE(schedule.run("builtin.module(exec-start-collectives,ep-split-batches{batches=2},ep-"
-                             "overlap,exec-insert-waits,exec-plan-memory,exec-verify-waits)"));
+    ASSERT_TRUE(schedule.run("exec-start-collectives,ep-split-batches{batches=2},ep-"
+                             "overlap,exec-insert-waits,exec-plan-memory,exec-verify-waits"));
   }
 }
 
@@ -194,8 +193,8 @@ TEST(Waits, ReusedMemoryIsFound) {
   size_t found = 0;
   for (unsigned seed = 0; seed < kSchedules; ++seed) {
     Schedule schedule(randomSchedule(seed));
-    ASSERT_TRUE(schedule.run("builtin.module(exec-plan-memory,exec-start-collectives,exec-insert-"
-                             "waits)"));
+    ASSERT_TRUE(schedule.run("exec-plan-memory,exec-start-collectives,exec-insert-"
+                             "waits"));
     found += !schedule.waitsAreRight();
   }
   EXPECT_GT(found, kSchedules / 10);
@@ -224,8 +223,7 @@ TEST(Waits, ChangeNoNumber) {
           "ep-split-batches{batches=2},ep-overlap,exec-insert-waits,exec-plan-"
           "memory"}) {
       Schedule schedule(text);
-      ASSERT_TRUE(
-          schedule.run(absl::StrCat("builtin.module(exec-start-collectives,", passes, ")")));
+      ASSERT_TRUE(schedule.run(absl::StrCat("exec-start-collectives,", passes)));
       const std::vector<RankResult> found = resultsOf(schedule.text(), input);
       ASSERT_EQ(found.size(), expected.size());
       for (size_t rank = 0; rank < found.size(); ++rank)
