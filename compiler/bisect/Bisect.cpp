@@ -235,13 +235,15 @@ absl::Status Bisection::explain(size_t wrong, const absl::StatusOr<std::vector<O
   divergence.tolerance = options_.tolerance;
   EPIGRAPH_RETURN_IF_ERROR(save("before.mlir", *recorded_.snapshots[wrong - 1].ir));
   EPIGRAPH_RETURN_IF_ERROR(save("after.mlir", *snapshot.ir));
-  if (!outputs.ok()) {
+  if (!outputs.ok() || outputs->size() != expected_.size()) {
     divergence.kind = Divergence::Kind::Execution;
-    divergence.problem = std::string(outputs.status().message());
+    divergence.problem = outputs.ok() ? absl::StrCat("gives ", outputs->size(),
+                                                     " results, expected ", expected_.size())
+                                      : std::string(outputs.status().message());
     return absl::OkStatus();
   }
   const auto difference = *firstDifference(*outputs, expected_, options_.tolerance);
-  const Output &output = expected_[difference.first];
+  const Output &output = (*outputs)[difference.first];
   divergence.kind = Divergence::Kind::Pass;
   divergence.function = output.function;
   divergence.result = absl::StrCat(output.name, " of step ", output.step);
@@ -255,7 +257,8 @@ absl::Status Bisection::traceValues(size_t wrong, const Output &output) {
   EPIGRAPH_ASSIGN_OR_RETURN(OwningOpRef<ModuleOp> before,
                             parse(*recorded_.snapshots[wrong - 1].ir));
   EPIGRAPH_ASSIGN_OR_RETURN(OwningOpRef<ModuleOp> after, parse(*recorded_.snapshots[wrong].ir));
-  ValueTrace right(output.function, output.step), now(output.function, output.step);
+  const bool mtp = output.function == "mtp";
+  ValueTrace right(mtp, output.step), now(mtp, output.step);
   EPIGRAPH_RETURN_IF_ERROR(runModel(*before, setup(&right, false)).status());
   EPIGRAPH_RETURN_IF_ERROR(runModel(*after, setup(&now, false)).status());
   auto function = after->lookupSymbol<func::FuncOp>(output.function);

@@ -49,7 +49,7 @@ struct Divergence {
   Kind kind = Kind::Pass;
   std::string phase;
   std::string pass;     ///< its flag; empty for a kernel
-  std::string function; ///< "main" or "mtp"
+  std::string function; ///< "main", "decode" or "mtp"
   std::string result;   ///< what of the function differs: "logits of step 2"
   Distance distance;    ///< of that, or of the kernel's result
   double tolerance = 0;

@@ -26,13 +26,14 @@ struct TracedValue {
   static constexpr int64_t kSample = 4096;
 };
 
-/// Keeps the values of rank 0 in one step of one function.
+/// Keeps the values of rank 0 in one step, of @mtp or of the function beside it (@main or @decode:
+/// a pass may make the one of the other).
 class ValueTrace : public StepTracer {
 public:
-  ValueTrace(std::string function, size_t step) : function_(std::move(function)), step_(step) {}
+  ValueTrace(bool mtp, size_t step) : mtp_(mtp), step_(step) {}
 
   void beginStep(llvm::StringRef function, size_t step) override {
-    active_ = function == function_ && step == step_;
+    active_ = (function == "mtp") == mtp_ && step == step_;
   }
   void before(const reference::RankContext &rank, mlir::Operation *op,
               const reference::RuntimeValues &operands) override;
@@ -43,7 +44,7 @@ public:
   llvm::ArrayRef<TracedValue> values() const { return values_; }
 
 private:
-  const std::string function_;
+  const bool mtp_;
   const size_t step_;
   bool active_ = false;
   mlir::Operation *within_ = nullptr; ///< the launch or group that runs

@@ -28,7 +28,8 @@ public:
   absl::StatusOr<std::vector<Output>> run() {
     for (size_t step = 0; step < setup_.script.size(); ++step) {
       const ScriptStep &now = setup_.script[step];
-      EPIGRAPH_RETURN_IF_ERROR(runFunction("main", step, now.batch));
+      const bool decodes = now.decodes && module_.lookupSymbol<func::FuncOp>("decode");
+      EPIGRAPH_RETURN_IF_ERROR(runFunction(decodes ? "decode" : "main", step, now.batch));
       if (!module_.lookupSymbol<func::FuncOp>("mtp"))
         continue;
       StepBatch batch = now.batch;

@@ -14,7 +14,7 @@ namespace epigraph::bisection {
 
 /// One result of one step.
 struct Output {
-  std::string function; ///< "main", "mtp"
+  std::string function; ///< "main", "decode", "mtp"
   std::string name;     ///< "logits", "hidden"
   size_t step;
   reference::TensorRef value;
@@ -34,7 +34,8 @@ struct RunSetup {
   StepTracer *tracer = nullptr;
 };
 
-/// The outputs of @main, and of @mtp where there is one, of rank 0; every rank gets the same batch.
+/// The outputs of @main (of @decode, where there is one, in steps that decode), and of @mtp where
+/// there is one, of rank 0; every rank gets the same batch.
 /// Errors: Aborted with the diagnostics if an operation failed.
 absl::StatusOr<std::vector<Output>> runModel(mlir::ModuleOp module, const RunSetup &setup);
 

@@ -38,6 +38,7 @@ void append(ScriptStep &step, const std::vector<int32_t> &ids, size_t row, size_
     step.batch.sequence.push_back(static_cast<int32_t>(row));
     step.nextIds.push_back(i + 1 < ids.size() ? ids[i + 1] : 0);
   }
+  step.decodes = step.decodes && end - begin == 1;
   step.batch.outputRows.push_back(static_cast<int32_t>(step.batch.ids.size()) - 1);
 }
 

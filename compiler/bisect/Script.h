@@ -15,6 +15,8 @@ struct ScriptStep {
   StepBatch batch;
   /// For the MTP layer: the token after each of the batch; 0 after a sequence's last.
   std::vector<int32_t> nextIds;
+  /// One token of each sequence: the runtime has @decode run it, where there is one.
+  bool decodes = true;
 };
 
 /// The bounds of a step that the IR is compiled for.

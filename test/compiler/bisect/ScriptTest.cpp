@@ -27,6 +27,8 @@ TEST(ScriptTest, PrefillsInChunksAndDecodesTheLastTwo) {
   EXPECT_THAT((*script)[1].nextIds, ElementsAre(19, 21));
   EXPECT_THAT((*script)[2].batch.ids, ElementsAre(19, 21));
   EXPECT_THAT((*script)[2].nextIds, ElementsAre(0, 0));
+  EXPECT_FALSE((*script)[0].decodes);
+  EXPECT_TRUE((*script)[1].decodes);
 }
 
 TEST(ScriptTest, DefaultsFitTheLimits) {
