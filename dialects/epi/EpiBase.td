@@ -137,7 +137,7 @@ def Epi_YarnAttr : AttrDef<Epi_Dialect, "Yarn"> {
                         "::mlir::FloatAttr":$betaSlow, DefaultValuedParameter<"bool", "true">:$truncate);
   let assemblyFormat = [{
     `<` `factor` `=` custom<F64>($factor) `,` `original` `=` $original `,` `beta_fast` `=` custom<F64>($betaFast)
-    `,` `beta_slow` `=` custom<F64>($betaSlow) custom<Truncate>($truncate) `>`
+    `,` `beta_slow` `=` custom<F64>($betaSlow) `` custom<Truncate>($truncate) `` `>`
   }];
   let genVerifyDecl = 1;
 }

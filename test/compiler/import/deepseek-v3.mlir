@@ -1,9 +1,9 @@
 // The graph of a DeepSeek-V3 checkpoint: every line of a dense layer, the experts of the next one, the end of the model,
 // and the prediction layer.
-// RUN: epigraph-compile %model --stop-after import | FileCheck %s
+// RUN: epigraph-compile %model --stop-after import | epigraph-opt - | FileCheck %s
 // What the importer prints is read back, verified, and printed the same.
 // RUN: epigraph-compile %model --stop-after import -o %t.mlir
-// RUN: epigraph-opt %t.mlir -o %t.again && diff %t.mlir %t.again
+// RUN: epigraph-opt %t.mlir --mlir-print-debuginfo --mlir-print-local-scope -o %t.again && diff %t.mlir %t.again
 
 // CHECK: module @deepseek_v3 attributes {epi.model = #epi.model<architecture = "deepseek_v3", layers = 5, hidden = 192, vocab = 2048, context = 4096>
 // CHECK-SAME: exec.limits = #exec.limits<batch_tokens = 512, sequences = 32, context = 4096>
