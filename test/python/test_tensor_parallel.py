@@ -103,7 +103,7 @@ def test_heads_must_divide(tmp_path, tp):
 
 
 @pytest.fixture(scope="module")
-def load_file(tmp_path_factory, artifacts):
+def expert_load(tmp_path_factory, artifacts):
     """The load of a passage, as the how-to records it."""
     folder = tmp_path_factory.mktemp("load")
     ir, path = folder / "model.mlir", folder / "load.json"
@@ -114,8 +114,8 @@ def load_file(tmp_path_factory, artifacts):
     return path
 
 
-def test_recorded_load(load_file):
-    load = json.loads(load_file.read_text())
+def test_recorded_load(expert_load):
+    load = json.loads(expert_load.read_text())
     assert load["format"] == "epigraph-expert-load"
     layers = load["layers"]
     assert "model.layers.1.mlp" in layers
@@ -125,12 +125,12 @@ def test_recorded_load(load_file):
 
 
 @pytest.mark.parametrize("ep,redundant", [(2, 0), (4, 0), (4, 8)])
-def test_placement_changes_nothing(artifacts, tmp_path, load_file, window, ep, redundant):
+def test_placement_changes_nothing(artifacts, tmp_path, expert_load, window, ep, redundant):
     ids = window["input_ids"]
     plain = epigraph.Session(artifacts.get(compute="bf16", ep=ep, attention="replicated"))
     placed = tmp_path / "placed.epi"
     report = run_json("epigraph", "compile", MODEL, "-o", placed, "--ep", ep, "--expert-load",
-                      load_file, "--redundant-experts", redundant)
+                      expert_load, "--redundant-experts", redundant)
     numbers = next(entry["numbers"] for entry in report["passes"]
                    if entry["pass"] == "ep-place-experts")
     assert int(numbers["layers"]) > 0
