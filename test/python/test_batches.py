@@ -1,4 +1,9 @@
-"""Results do not depend on what else is in the batch, on chunks, or on threads."""
+"""Results do not depend on what else is in the batch, on chunks, or on threads.
+
+To the bit, that holds for artifacts with one form of attention. Where prefill and decode have forms
+of their own (--epi-specialize-phases), the batch decides which of them runs, and results agree
+within rounding.
+"""
 
 import random
 
@@ -8,9 +13,17 @@ import pytest
 import epigraph
 
 
+ONE_FORM = {"compute": "bf16", "disable_pass": "epi-specialize-phases"}
+
+
 @pytest.fixture(scope="module")
-def session(bf16_artifact):
-    return epigraph.Session(bf16_artifact)
+def artifact(artifacts):
+    return artifacts.get(**ONE_FORM)
+
+
+@pytest.fixture(scope="module")
+def session(artifact):
+    return epigraph.Session(artifact)
 
 
 def mixed_prompts(window, count=32):
@@ -29,10 +42,20 @@ def test_batched_equals_single(session, window):
     assert together == alone
 
 
+def test_forms_by_phase_agree(artifacts, window):
+    """Prefill and decode in forms of their own: the same texts, alone and together."""
+    session = epigraph.Session(artifacts.get(compute="float32"))
+    prompts = mixed_prompts(window, 12)
+    together = session.generate(prompts, max_tokens=12)
+    assert together == [session.generate([prompt], max_tokens=12)[0] for prompt in prompts]
+    one_form = epigraph.Session(artifacts.get(**{**ONE_FORM, "compute": "float32"}))
+    assert together == one_form.generate(prompts, max_tokens=12)
+
+
 def test_more_prompts_than_sequences_fit(artifacts, window):
     """Those that find no place wait; order and results stay."""
     small = epigraph.Session(
-        artifacts.get(compute="bf16", max_seqs=4, max_batch_tokens=48, max_context=256)
+        artifacts.get(**ONE_FORM, max_seqs=4, max_batch_tokens=48, max_context=256)
     )
     prompts = mixed_prompts(window, 12)
     together = small.generate(prompts, max_tokens=8)
@@ -41,14 +64,14 @@ def test_more_prompts_than_sequences_fit(artifacts, window):
 
 def test_limits_do_not_change_numbers(artifacts, session, window):
     small = epigraph.Session(
-        artifacts.get(compute="bf16", max_seqs=4, max_batch_tokens=48, max_context=256)
+        artifacts.get(**ONE_FORM, max_seqs=4, max_batch_tokens=48, max_context=256)
     )
     ids = window["input_ids"]
     np.testing.assert_array_equal(small.logits(ids), session.logits(ids))
 
 
-def test_threads_do_not_change_numbers(bf16_artifact, session, window):
-    one = epigraph.Session(bf16_artifact, threads=1)
+def test_threads_do_not_change_numbers(artifact, session, window):
+    one = epigraph.Session(artifact, threads=1)
     np.testing.assert_array_equal(one.logits(window["input_ids"]),
                                   session.logits(window["input_ids"]))
 

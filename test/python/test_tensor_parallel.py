@@ -131,8 +131,8 @@ def test_placement_changes_nothing(artifacts, tmp_path, expert_load, window, ep,
     placed = tmp_path / "placed.epi"
     report = run_json("epigraph", "compile", MODEL, "-o", placed, "--ep", ep, "--expert-load",
                       expert_load, "--redundant-experts", redundant)
-    numbers = next(entry["numbers"] for entry in report["passes"]
-                   if entry["pass"] == "ep-place-experts")
+    numbers = dict(next(entry["numbers"] for entry in report["passes"]
+                        if entry["pass"] == "ep-place-experts"))
     assert int(numbers["layers"]) > 0
     assert (int(numbers["max-over-mean-permille"])
             <= int(numbers["max-over-mean-permille-before"]))
