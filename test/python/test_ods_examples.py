@@ -89,6 +89,7 @@ OPERANDS = {
     "ep.assign_replicas": {"ids": "tensor<?x4xi32>", "table": "tensor<32x3xi32>"},
     "ep.wait": {"t": "!ep.token"},
     "ep.gather_columns": {"x": "tensor<?x32xbf16>"},
+    "ep.shard_columns": {"x": "tensor<?x64xbf16>"},
     "ep.local_experts": {"w": "tensor<32x64x192xbf16>"},
     "ep.shard_rows": {"x": "tensor<?x64xbf16>"},
     "ep.all_gather": {"x": "tensor<?x64xbf16>"},

@@ -67,7 +67,8 @@ def test_python(clone):
 
 def test_links():
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", path.read_text()):
+        prose = re.sub(r"```.*?```", "", path.read_text(), flags=re.S)
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[\w-]*)?\)", prose):
             assert (path.parent / target).exists(), f"{path}: {target}"
 
 
