@@ -161,8 +161,7 @@ absl::StatusOr<Tensor> gatherColumns(const Tensor &x, const Member &member) {
                                                 " bytes, rank ", member.rank, " ",
                                                 bytesOf(x).size()));
       for (int64_t row = 0; row < x.rows() && bytes != 0; ++row)
-        std::memcpy(mutableBytes(result) +
-                        static_cast<size_t>(row * member.ranks() + rank) * bytes,
+        std::memcpy(mutableBytes(result) + static_cast<size_t>(row * member.ranks() + rank) * bytes,
                     offered.data() + static_cast<size_t>(row) * bytes, bytes);
     }
     return absl::OkStatus();

@@ -12,8 +12,9 @@
 
 namespace epigraph::reference {
 
-/// One rank's seat among those along an axis of the mesh. Every exchange fails with DeadlineExceeded or Aborted, naming
-/// the rank, when another is late or has failed; `where` is the operation's place, for messages.
+/// One rank's seat among those along an axis of the mesh. Every exchange fails with
+/// DeadlineExceeded or Aborted, naming the rank, when another is late or has failed; `where` is the
+/// operation's place, for messages.
 struct Member {
   LocalGroup &group;
   int rank; ///< its place in the group

@@ -112,8 +112,7 @@ LogicalResult Evaluator::runOp(Operation *op, Frame &frame, ArenaCheck *arena) {
   if (failed(runOp(op, *operands, frame, arena)))
     return failure();
   if (context.tracer)
-    context.tracer->after(context, op,
-                          llvm::map_to_vector<6>(op->getResults(), [&](Value result) {
+    context.tracer->after(context, op, llvm::map_to_vector<6>(op->getResults(), [&](Value result) {
                             return frame.at(result);
                           }));
   return success();

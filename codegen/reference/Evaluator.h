@@ -25,9 +25,8 @@ struct ExchangeValue {
   Tensor counts; ///< [experts] rows sent
 };
 
-using RuntimeValue =
-    std::variant<StepValue, TensorRef, PagedCache *, std::shared_ptr<const ExchangeValue>,
-                 TokenValue>;
+using RuntimeValue = std::variant<StepValue, TensorRef, PagedCache *,
+                                  std::shared_ptr<const ExchangeValue>, TokenValue>;
 using RuntimeValues = llvm::SmallVector<RuntimeValue>;
 
 class Tracer;

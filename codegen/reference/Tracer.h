@@ -15,7 +15,8 @@ public:
 
   virtual void before(const RankContext &rank, mlir::Operation *op,
                       const RuntimeValues &operands) = 0;
-  virtual void after(const RankContext &rank, mlir::Operation *op, const RuntimeValues &results) = 0;
+  virtual void after(const RankContext &rank, mlir::Operation *op,
+                     const RuntimeValues &results) = 0;
 };
 
 } // namespace epigraph::reference

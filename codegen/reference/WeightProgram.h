@@ -27,8 +27,8 @@ struct WeightOptions {
 std::pair<int64_t, int64_t> shardRange(ep::LocalShardOp shard, const MeshShape &mesh, int rank);
 
 /// `value`, an expression over weights: `epi.weight`, `epi.weight_stack`, `epi.rope_table`,
-/// `ep.replica_table` and whatever evaluateTensorOp knows over them. A failure has been reported at the operation that
-/// failed. Memory: the operands of one operation at a time.
+/// `ep.replica_table` and whatever evaluateTensorOp knows over them. A failure has been reported at
+/// the operation that failed. Memory: the operands of one operation at a time.
 llvm::FailureOr<TensorRef> evaluateWeightExpression(mlir::Value value, WeightSource &source,
                                                     const WeightOptions &options);
 

@@ -113,9 +113,9 @@ absl::Status Compilation::checkOptions() {
                         absl::StrCat("--ep is ", options_.ranks, "; expected 1 to ", UINT16_MAX)));
   if (options_.tensor < 1 || options_.tensor > UINT16_MAX / options_.ranks)
     return withCode(ErrorCode::BadLimit,
-                    absl::InvalidArgumentError(absl::StrCat(
-                        "--tp is ", options_.tensor, "; expected 1 to ", UINT16_MAX / options_.ranks,
-                        " with --ep ", options_.ranks)));
+                    absl::InvalidArgumentError(
+                        absl::StrCat("--tp is ", options_.tensor, "; expected 1 to ",
+                                     UINT16_MAX / options_.ranks, " with --ep ", options_.ranks)));
   if (!options_.expertLoad.empty())
     if (auto loads = readExpertLoads(options_.expertLoad.string()); !loads)
       return absl::InvalidArgumentError("--expert-load: " + llvm::toString(loads.takeError()));

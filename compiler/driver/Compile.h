@@ -60,8 +60,8 @@ struct CompileOptions {
   std::vector<std::filesystem::path> passPlugins;
   /// Passes to add, "NAME@PHASE" or "NAME{options}@PHASE": each runs after its phase's own passes.
   std::vector<std::string> insertedPasses;
-  /// Starts from this IR, which an earlier compilation of `model` wrote (dumpDirectory, or the IR of
-  /// stopAfter), in place of importing; `limits` are then the IR's. Empty: imports.
+  /// Starts from this IR, which an earlier compilation of `model` wrote (dumpDirectory, or the IR
+  /// of stopAfter), in place of importing; `limits` are then the IR's. Empty: imports.
   std::filesystem::path startFrom;
   /// With `startFrom`: the first phase to run.
   Phase startPhase = Phase::Canonicalize;

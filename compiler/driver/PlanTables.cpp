@@ -48,10 +48,9 @@ plan::Rows planRows(RowExtent extent) {
       kind = first ? plan::RowKind::LocalFirstHalf : plan::RowKind::LocalSecondHalf;
   }
   const bool isShare = extent.kind == RowExtent::Kind::LocalTokens;
-  return plan::Rows(kind,
-                    static_cast<uint16_t>(isShare ? static_cast<unsigned>(extent.axis)
-                                                  : extent.exchange),
-                    static_cast<uint32_t>(extent.factor));
+  return plan::Rows(
+      kind, static_cast<uint16_t>(isShare ? static_cast<unsigned>(extent.axis) : extent.exchange),
+      static_cast<uint32_t>(extent.factor));
 }
 
 PlanTables::PlanTables(ModuleOp module) {

@@ -131,14 +131,13 @@ ReferenceExecutor::open(const std::string &ir, const std::string &name,
   }
   if (options.expertLoad)
     self->recorder.emplace(*options.expertLoad);
-  self->interpreter.emplace(*self->module, *self->weights,
-                            reference::InterpreterOptions{.ranks = options.ranks,
-                                                          .threads = options.threads,
-                                                          .deadline = options.deadline,
-                                                          .roundToTypes = options.roundToTypes,
-                                                          .tracer = self->recorder
-                                                                        ? &*self->recorder
-                                                                        : nullptr});
+  self->interpreter.emplace(
+      *self->module, *self->weights,
+      reference::InterpreterOptions{.ranks = options.ranks,
+                                    .threads = options.threads,
+                                    .deadline = options.deadline,
+                                    .roundToTypes = options.roundToTypes,
+                                    .tracer = self->recorder ? &*self->recorder : nullptr});
   absl::StatusOr<ModelInfo> info = infoOf(*self->module, options, self->interpreter->meshShape());
   if (!info.ok())
     return withContext(info.status(), name);
@@ -217,7 +216,8 @@ absl::StatusOr<std::vector<StepResult>> ReferenceExecutor::step(std::string_view
   results = std::move(*outcome);
   std::vector<StepResult> found;
   for (size_t lane = 0; lane < lanes; ++lane) {
-    EPIGRAPH_ASSIGN_OR_RETURN(found.emplace_back(), resultOf(function, results[lane * (ranks / lanes)], wantHidden));
+    EPIGRAPH_ASSIGN_OR_RETURN(found.emplace_back(),
+                              resultOf(function, results[lane * (ranks / lanes)], wantHidden));
   }
   return found;
 }

@@ -1,6 +1,6 @@
 // Follows the program back from its result: an operation that treats the rows of its operands alike
-// is cloned on one row; `ep.local_experts` and an `ep.local_shard` of rows change the row's number; a
-// stack gives way to the one tensor with that number. Anything else ends the attempt.
+// is cloned on one row; `ep.local_experts` and an `ep.local_shard` of rows change the row's number;
+// a stack gives way to the one tensor with that number. Anything else ends the attempt.
 #include "compiler/driver/WeightSlices.h"
 
 #include "codegen/reference/WeightProgram.h"

@@ -9,12 +9,11 @@
 
 namespace epigraph {
 
-/// The program of row `index` alone of what `weight`'s program makes on rank `rank` of `mesh`: a weight of
-/// the same type but for a first dimension of 1 and no packing, which is no part of a module. Null
-/// if rows are not made independently of each other, each from that row of stacks.
-mlir::OwningOpRef<exec::WeightOp> sliceWeight(exec::WeightOp weight,
-                                              const reference::MeshShape &mesh, int rank,
-                                              int64_t index);
+/// The program of row `index` alone of what `weight`'s program makes on rank `rank` of `mesh`: a
+/// weight of the same type but for a first dimension of 1 and no packing, which is no part of a
+/// module. Null if rows are not made independently of each other, each from that row of stacks.
+mlir::OwningOpRef<exec::WeightOp>
+sliceWeight(exec::WeightOp weight, const reference::MeshShape &mesh, int rank, int64_t index);
 
 } // namespace epigraph
 

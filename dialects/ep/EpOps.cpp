@@ -28,8 +28,7 @@ void ScatterExpertsOp::getAsmResultNames(OpAsmSetValueNameFn setName) {
 void MeshOp::build(OpBuilder &builder, OperationState &state, StringRef name, int64_t expert,
                    int64_t tensor, AttentionMode attention) {
   build(builder, state, builder.getStringAttr(name), builder.getI64IntegerAttr(expert),
-        builder.getI64IntegerAttr(tensor),
-        AttentionModeAttr::get(builder.getContext(), attention));
+        builder.getI64IntegerAttr(tensor), AttentionModeAttr::get(builder.getContext(), attention));
 }
 
 LogicalResult MeshOp::verify() {

@@ -80,8 +80,9 @@ static std::optional<Broadcast> broadcastOf(Type lhs, Type rhs) {
 static LogicalResult verifyBroadcast(Operation *op) {
   Type lhs = op->getOperand(0).getType(), rhs = op->getOperand(1).getType();
   if (!broadcastOf(lhs, rhs)) // (C1)
-    return op->emitOpError("the second operand must have the type of the first, or be one value for "
-                           "each column or for each row of it, got ")
+    return op->emitOpError(
+               "the second operand must have the type of the first, or be one value for "
+               "each column or for each row of it, got ")
            << lhs << " and " << rhs;
   return success();
 }

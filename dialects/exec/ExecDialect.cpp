@@ -1,6 +1,6 @@
 // Registration of the exec dialect; its attributes.
-#include "dialects/exec/Exec.h"
 #include "dialects/epi/FloatAssembly.h"
+#include "dialects/exec/Exec.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"

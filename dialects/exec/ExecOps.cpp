@@ -20,11 +20,12 @@ LogicalResult WeightOp::verify() {
            << getType();
   if (!cast<RankedTensorType>(getType()).hasStaticShape()) // (C2)
     return emitOpError("must have a static shape, got ") << getType();
-  bool slices = !block.getOps<ep::LocalExpertsOp>().empty() ||
-                !block.getOps<ep::LocalShardOp>().empty();
+  bool slices =
+      !block.getOps<ep::LocalExpertsOp>().empty() || !block.getOps<ep::LocalShardOp>().empty();
   if (slices != getRankLocal()) // (C3)
-    return emitOpError(slices ? "differs from rank to rank (ep.local_experts, ep.local_shard): mark it rank_local"
-                              : "is marked rank_local but is the same on every rank");
+    return emitOpError(
+        slices ? "differs from rank to rank (ep.local_experts, ep.local_shard): mark it rank_local"
+               : "is marked rank_local but is the same on every rank");
   return success();
 }
 

@@ -46,8 +46,8 @@ bool isCompute(Operation &op) {
 
 /// Why an operation that no kernel can be built around stands here.
 StringRef explainLeftover(Operation &op) {
-  if (isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp, ep::LocalExpertsOp,
-          ep::LocalShardOp, ep::ReplicaTableOp>(op))
+  if (isa<epi::WeightOp, epi::WeightStackOp, epi::RopeTableOp, ep::LocalExpertsOp, ep::LocalShardOp,
+          ep::ReplicaTableOp>(op))
     return "weights must be hoisted first (--exec-hoist-weights)";
   if (isa<epi::ExpertsOp>(op))
     return "experts must be partitioned first (--ep-partition-experts)";

@@ -119,8 +119,7 @@ LogicalResult RowExtents::visit(Operation &op) {
       })
       .Case([&](ep::AllGatherOp op) -> LogicalResult {
         RowExtent rows = extents.at(op.getX());
-        if (rows.kind != Kind::LocalTokens || rows.half != Half::Whole ||
-            rows.axis != op.getAxis())
+        if (rows.kind != Kind::LocalTokens || rows.half != Half::Whole || rows.axis != op.getAxis())
           return op.emitOpError("gathers rows that are not a rank's share of the tokens "
                                 "(ep.shard_rows or ep.reduce_scatter) along its axis");
         rows.kind = Kind::Tokens;

@@ -52,8 +52,8 @@ public:
   RowExtent of(mlir::Value value) const { return extents.at(value); }
 
   /// The rows that a launch counts its tiles over: of its first result with dynamic rows; of a
-  /// kernel that permutes or halves, of its input; of one without tensor results (kv_append), of what it
-  /// appends.
+  /// kernel that permutes or halves, of its input; of one without tensor results (kv_append), of
+  /// what it appends.
   RowExtent ofLaunch(exec::LaunchOp launch) const { return launches.at(launch); }
 
   /// The most rows that `extent` can have under the module's limits.

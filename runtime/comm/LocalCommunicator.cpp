@@ -70,8 +70,8 @@ absl::Status LocalCommunicator::start(const Collective &collective, std::string_
 
 absl::Status LocalCommunicator::finishOldest() {
   if (started.empty())
-    return absl::InternalError(
-        absl::StrCat("rank ", group.nameOf(self), ": waits, and nothing is under way; report this"));
+    return absl::InternalError(absl::StrCat("rank ", group.nameOf(self),
+                                            ": waits, and nothing is under way; report this"));
   const auto [collective, where, number] = started.front();
   started.erase(started.begin());
   EPIGRAPH_RETURN_IF_ERROR(group.meet(self, number, where));
@@ -119,10 +119,9 @@ absl::Status LocalCommunicator::pull(const GatherColumns &gather, uint64_t numbe
   for (int rank = 0; rank < size(); ++rank) {
     const absl::Span<const uint8_t> offered = group.offerOf(rank, number).rows;
     if (offered.size() != gather.source.size() || offered.size() * ranks != gather.result.size())
-      return absl::InternalError(absl::StrCat("rank ", group.nameOf(rank), " offers ",
-                                              offered.size(), " bytes, this rank ",
-                                              gather.source.size(), " for a result of ",
-                                              gather.result.size(), "; report this"));
+      return absl::InternalError(absl::StrCat(
+          "rank ", group.nameOf(rank), " offers ", offered.size(), " bytes, this rank ",
+          gather.source.size(), " for a result of ", gather.result.size(), "; report this"));
     uint8_t *to = gather.result.data() + static_cast<size_t>(rank) * gather.rowBytes;
     for (size_t from = 0; from < offered.size(); from += gather.rowBytes, to += resultRow)
       std::memcpy(to, offered.data() + from, gather.rowBytes);
@@ -136,9 +135,10 @@ absl::Status LocalCommunicator::sum(SumType type, absl::Span<const uint8_t> sour
   for (int rank = 0; rank < size(); ++rank) {
     const absl::Span<const uint8_t> offered = group.offerOf(rank, number).rows;
     if (offered.size() != source.size() || offered.size() < skipped + result.size())
-      return absl::InternalError(absl::StrCat(
-          "rank ", group.nameOf(rank), " offers ", offered.size(), " bytes, this rank ", source.size(),
-          " for a result of ", result.size(), " from byte ", skipped, "; report this"));
+      return absl::InternalError(absl::StrCat("rank ", group.nameOf(rank), " offers ",
+                                              offered.size(), " bytes, this rank ", source.size(),
+                                              " for a result of ", result.size(), " from byte ",
+                                              skipped, "; report this"));
     sources[static_cast<size_t>(rank)] = offered.data() + skipped;
   }
   sumInOrder(type, sources, result);
@@ -170,9 +170,9 @@ absl::Status LocalCommunicator::checkOwnOffer(const ExpertExchange &exchange,
 absl::Status LocalCommunicator::checkCounts(const ExpertExchange &exchange, uint64_t number) const {
   for (int rank = 0; rank < size(); ++rank)
     if (group.offerOf(rank, number).counts.size() != exchange.counts.size())
-      return absl::InternalError(
-          absl::StrCat("rank ", group.nameOf(rank), " counts ", group.offerOf(rank, number).counts.size(),
-                       " experts, this rank ", exchange.counts.size(), "; report this"));
+      return absl::InternalError(absl::StrCat(
+          "rank ", group.nameOf(rank), " counts ", group.offerOf(rank, number).counts.size(),
+          " experts, this rank ", exchange.counts.size(), "; report this"));
   return absl::OkStatus();
 }
 
@@ -236,9 +236,9 @@ absl::Status LocalCommunicator::pull(const GatherExperts &gather, uint64_t numbe
         const size_t begin = static_cast<size_t>(offset) * exchange.rowBytes;
         const size_t bytes = static_cast<size_t>(count) * exchange.rowBytes;
         if (begin + bytes > rows.size())
-          return absl::InternalError(absl::StrCat("rank ", group.nameOf(owner), " offers ", rows.size(),
-                                                  " bytes of results, and this rank's lie at ",
-                                                  begin, "; report this"));
+          return absl::InternalError(
+              absl::StrCat("rank ", group.nameOf(owner), " offers ", rows.size(),
+                           " bytes of results, and this rank's lie at ", begin, "; report this"));
         std::memcpy(to, rows.data() + begin, bytes);
         to += bytes;
       }

@@ -48,8 +48,8 @@ struct CollectiveAction {
   RowArray result;
 };
 
-/// ScatterExperts or GatherExperts, along Expert. Of `rows` and `result`, the one that has Received rows of the
-/// exchange is cut to as many as every buffer of the exchange can hold.
+/// ScatterExperts or GatherExperts, along Expert. Of `rows` and `result`, the one that has Received
+/// rows of the exchange is cut to as many as every buffer of the exchange can hold.
 struct ExpertsAction {
   bool scatters;
   bool starts; ///< a WaitAction finishes it

@@ -42,8 +42,8 @@ StepArrayLimits stepArrayLimits(const Plan &plan, const ModelInfo &info) {
 }
 
 RankState::RankState(std::unique_ptr<Driver> driver, LocalMesh &mesh, int rank)
-    : driver(std::move(driver)), alongExpert(mesh.group(MeshAxis::Expert, rank),
-                                             mesh.place(MeshAxis::Expert, rank)),
+    : driver(std::move(driver)),
+      alongExpert(mesh.group(MeshAxis::Expert, rank), mesh.place(MeshAxis::Expert, rank)),
       alongTensor(mesh.group(MeshAxis::Tensor, rank), mesh.place(MeshAxis::Tensor, rank)),
       seat{rank, alongExpert, alongTensor} {}
 

@@ -146,7 +146,8 @@ TEST_P(LinearKernelTest, MultipliesEachGroupOfRowsByItsExpert) {
     Buffer xBuffer = buffer(x), countBuffer(ElementType::I32, sizes);
     Buffer wBuffer = buffer(pack(w, type)), y = poison({rows, n});
     kernel.run({xBuffer.data(), countBuffer.data(), wBuffer.data(), y.data()}, kNoStep, rows);
-    expectClose(y.read({rows, n}), *reference::groupedLinear(x, sizes, w, /*bias=*/nullptr, kWorkers), type);
+    expectClose(y.read({rows, n}),
+                *reference::groupedLinear(x, sizes, w, /*bias=*/nullptr, kWorkers), type);
   }
 }
 

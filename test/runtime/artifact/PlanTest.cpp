@@ -167,9 +167,7 @@ TEST(PlanRefusalTest, Tables) {
        "weights[1].name: \"model.embed_tokens.weight\" is there twice"},
       {[](auto &p) { p.weights[0]->name = "a\n"; }, "weights[0].name"},
       {[](auto &p) { p.weights[0]->dtype = DType(3); }, "weights[0].dtype: unknown value 3"},
-      {[](auto &p) {
-         p.weights[0]->shape = {uint64_t{1} << 40, uint64_t{1} << 40};
-       },
+      {[](auto &p) { p.weights[0]->shape = {uint64_t{1} << 40, uint64_t{1} << 40}; },
        "weights[0] (model.embed_tokens.weight).shape"},
       {[](auto &p) { p.weights[0]->shape = {0}; }, ".shape: expected sizes of at least 1"},
       {[](auto &p) { p.caches.push_back(std::make_unique<plan::CacheT>(*p.caches[0])); },
@@ -322,9 +320,7 @@ TEST(PlanRefusalTest, Exchanges) {
       {[](auto &p) { scatter(p).counts = ref(RefKind::Buffer, 7); },
        "counts: has 2 elements; expected 4"},
       {[](auto &p) { scatter(p).counts = ref(RefKind::Buffer, 0); }, "expected Static rows of I32"},
-      {[](auto &p) {
-         p.placements[0]->owner = {0, 0, 0, 1};
-       },
+      {[](auto &p) { p.placements[0]->owner = {0, 0, 0, 1}; },
        "result_counts: has 2 elements; expected at least 3"},
       {[](auto &p) { scatter(p).rows = ref(RefKind::Buffer, 8); }, "differ in dtype"},
       {[](auto &p) { scatter(p).result = ref(RefKind::Buffer, 4); },
