@@ -46,6 +46,7 @@ public:
         .Case<ep::LocalExpertsOp>(
             [&](auto local) { return evaluateRows(local, range(0, rowsOf(local))); })
         .Case([&](ep::LocalShardOp shard) { return evaluateShard(shard); })
+        .Case([&](epi::SplitOp split) { return evaluatePart(split, cast<OpResult>(value)); })
         .Case([&](ep::ReplicaTableOp table) -> FailureOr<TensorRef> {
           return shared(replicaTable(table.getPlacement()));
         })
@@ -130,6 +131,14 @@ private:
     if (failed(result) || dim == 0)
       return result;
     return shared(sliceDim(**result, dim, begin, end));
+  }
+
+  /// Of rows that a tensor of the checkpoint is split into, the others are not read.
+  FailureOr<TensorRef> evaluatePart(epi::SplitOp split, OpResult part) {
+    if (split.getDim() != 0 || !split.getX().getDefiningOp<epi::WeightOp>())
+      return evaluateResult(split, part);
+    int64_t first = split.getOffset(part.getResultNumber());
+    return evaluateRows(split.getX(), range(first, first + rowsOf(part)));
   }
 
   /// Row by row where rows are matrices, so that memory holds one of them uncut.

@@ -1,6 +1,7 @@
 // Follows the program back from its result: an operation that treats the rows of its operands alike
 // is cloned on one row; `ep.local_experts` and an `ep.local_shard` of rows change the row's number;
-// a stack gives way to the one tensor with that number. Anything else ends the attempt.
+// a stack gives way to the one tensor with that number, and a tensor to one part of its split, of
+// which the evaluation reads no other. Anything else ends the attempt.
 #include "compiler/driver/WeightSlices.h"
 
 #include "codegen/reference/WeightProgram.h"
@@ -43,6 +44,7 @@ public:
   Value row(Value value, int64_t index) {
     return llvm::TypeSwitch<Operation *, Value>(value.getDefiningOp())
         .Case([&](epi::WeightStackOp stack) { return rowOfStack(stack, index); })
+        .Case([&](epi::WeightOp weight) { return rowOfWeight(weight, index); })
         .Case([&](ep::LocalExpertsOp local) {
           ep::PlacementAttr placement = local.getPlacement();
           int64_t first = mesh_.place(ep::Axis::Expert, rank_) * placement.getLocalExperts();
@@ -67,6 +69,22 @@ private:
     auto tensor = RankedTensorType::get(type.getShape().drop_front(), type.getElementType());
     Value weight = epi::WeightOp::create(builder_, stack.getLoc(), tensor, stack.getName(index));
     return epi::ReshapeOp::create(builder_, stack.getLoc(), type, weight);
+  }
+
+  Value rowOfWeight(epi::WeightOp weight, int64_t index) {
+    Value whole = builder_.clone(*weight)->getResult(0);
+    auto type = cast<RankedTensorType>(weight.getType());
+    SmallVector<Type> parts;
+    for (int64_t rows : {index, int64_t{1}, type.getDimSize(0) - index - 1}) {
+      SmallVector<int64_t> shape(type.getShape());
+      shape.front() = rows;
+      if (rows)
+        parts.push_back(RankedTensorType::get(shape, type.getElementType()));
+    }
+    if (parts.size() == 1)
+      return whole;
+    auto split = epi::SplitOp::create(builder_, weight.getLoc(), parts, whole, /*dim=*/0);
+    return split.getResult(index ? 1 : 0);
   }
 
   Value rowOfClone(Operation *op, unsigned result, int64_t index) {

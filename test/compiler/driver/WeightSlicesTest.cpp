@@ -37,6 +37,26 @@ protected:
   mlir::OwningOpRef<mlir::ModuleOp> module_;
 };
 
+/// Counts what is loaded.
+class CountingWeights : public reference::WeightSource {
+public:
+  absl::StatusOr<reference::Tensor> load(std::string_view name,
+                                         mlir::RankedTensorType type) override {
+    ++wholes;
+    return source.load(name, type);
+  }
+  absl::StatusOr<reference::Tensor> loadRows(std::string_view name, mlir::RankedTensorType type,
+                                             int64_t begin, int64_t end) override {
+    rows += end - begin;
+    return source.loadRows(name, type, begin, end);
+  }
+
+  int64_t rows = 0, wholes = 0;
+
+private:
+  reference::RandomWeights source{7};
+};
+
 constexpr const char *kExperts = R"(
   exec.weight rank_local @experts : tensor<2x6x4xf32, #exec.panel<columns = 2, depth = 1>> {
     %gate = epi.weight_stack "e.{}.gate" : tensor<4x3x4xbf16>
@@ -59,6 +79,34 @@ constexpr const char *kReplicas = R"(
     exec.yield %1 : tensor<2x3x2xf32>
   })";
 
+/// All experts in one tensor, gate and up in turns, as gpt-oss has them.
+constexpr const char *kFused = R"(
+  exec.weight rank_local @experts : tensor<2x3x4xf32> {
+    %both = epi.weight "experts.gate_up_proj" : tensor<4x4x6xbf16>
+    %0 = epi.transpose %both [0, 2, 1] : tensor<4x4x6xbf16> to tensor<4x6x4xbf16>
+    %1 = epi.reshape %0 : tensor<4x6x4xbf16> to tensor<4x3x2x4xbf16>
+    %2, %3 = epi.split %1 dim 2 : tensor<4x3x2x4xbf16> to tensor<4x3x1x4xbf16>, tensor<4x3x1x4xbf16>
+    %4 = epi.reshape %3 : tensor<4x3x1x4xbf16> to tensor<4x3x4xbf16>
+    %5 = ep.local_experts %4 {placement = #ep.placement<experts = 4, ranks = 2>} : tensor<4x3x4xbf16> to tensor<2x3x4xbf16>
+    %6 = epi.cast %5 : tensor<2x3x4xbf16> to tensor<2x3x4xf32>
+    exec.yield %6 : tensor<2x3x4xf32>
+  })";
+
+TEST_F(WeightSlicesTest, OneExpertOfAFusedTensorIsReadAlone) {
+  for (int64_t index : {0, 1})
+    for (int rank : {0, 2}) {
+      mlir::OwningOpRef<exec::WeightOp> slice = sliceWeight(parse(kFused), kMesh, rank, index);
+      ASSERT_TRUE(slice);
+      CountingWeights source;
+      reference::WeightOptions options;
+      options.rank = rank;
+      options.mesh = kMesh;
+      ASSERT_TRUE(succeeded(reference::evaluateWeight(*slice, source, options)));
+      EXPECT_EQ(source.rows, 1);
+      EXPECT_EQ(source.wholes, 0);
+    }
+}
+
 TEST_F(WeightSlicesTest, PartsAndReplicasAreWhereTheMeshSays) {
   exec::WeightOp whole = parse(R"(exec.weight @all : tensor<3x3x4xf32> {
     %0 = epi.weight_stack "e.{}.down" : tensor<3x3x4xf32>
@@ -80,7 +128,8 @@ TEST_F(WeightSlicesTest, PartsAndReplicasAreWhereTheMeshSays) {
 
 class WeightSlicesOfTest : public WeightSlicesTest,
                            public testing::WithParamInterface<const char *> {};
-INSTANTIATE_TEST_SUITE_P(Programs, WeightSlicesOfTest, testing::Values(kExperts, kReplicas));
+INSTANTIATE_TEST_SUITE_P(Programs, WeightSlicesOfTest,
+                         testing::Values(kExperts, kReplicas, kFused));
 
 TEST_P(WeightSlicesOfTest, RowsAreThoseOfTheWhole) {
   exec::WeightOp weight = parse(GetParam());
