@@ -11,6 +11,7 @@
 #include "compiler/bisect/KernelMemory.h"
 #include "runtime/base/FileSystem.h"
 #include "runtime/base/Status.h"
+#include "runtime/exec/BatchStep.h"
 
 using namespace mlir;
 
@@ -122,17 +123,7 @@ TensorRef randomLike(const Tensor &like, std::mt19937 &generator) {
 
 void runTiles(KernelFunction function, exec::TilingAttr tiling, void *const *args,
               const StepBatch &batch, int64_t rows) {
-  KernelStep step = {};
-  step.tokens = static_cast<int64_t>(batch.positions.size());
-  step.pageTableStride = batch.pageTableStride;
-  step.sequences = batch.pageTableStride
-                       ? static_cast<int64_t>(batch.pageTable.size()) / batch.pageTableStride
-                       : 0;
-  step.outputs = static_cast<int64_t>(batch.outputRows.size());
-  step.positions = batch.positions.data();
-  step.sequence = batch.sequence.data();
-  step.pageTable = batch.pageTable.data();
-  step.outputRows = batch.outputRows.data();
+  const KernelStep step = stepOf(batch);
   const int64_t tileRows = tiling.getRows();
   const int64_t tiles = (tileRows ? (rows + tileRows - 1) / tileRows : 1) * tiling.getColumns();
   function(args, &step, rows, 0, tiles);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/base/BFloat16.h"
 #include "runtime/base/Status.h"
+#include "runtime/exec/BatchStep.h"
 
 namespace epigraph {
 
@@ -36,19 +37,15 @@ absl::StatusOr<StepArrays> StepArrays::create(Driver &driver, const StepArrayLim
       arrays.memory,
       driver.allocate(bytesFor(limits), absl::StrCat("batches and results of rank ", rank)));
   arrays.carve(limits, arrays.memory->address());
-  arrays.kernelStep.positions = arrays.positions;
-  arrays.kernelStep.sequence = arrays.sequence;
-  arrays.kernelStep.pageTable = arrays.pageTable;
-  arrays.kernelStep.outputRows = arrays.outputRows;
   return arrays;
 }
 
 void StepArrays::load(const StepBatch &batch, plan::DType hiddenType) {
-  const size_t stride = static_cast<size_t>(batch.pageTableStride);
-  kernelStep.tokens = static_cast<int64_t>(batch.ids.size());
-  kernelStep.sequences = stride == 0 ? 0 : static_cast<int64_t>(batch.pageTable.size() / stride);
-  kernelStep.outputs = static_cast<int64_t>(batch.outputRows.size());
-  kernelStep.pageTableStride = batch.pageTableStride;
+  kernelStep = stepOf(batch);
+  kernelStep.positions = positions;
+  kernelStep.sequence = sequence;
+  kernelStep.pageTable = pageTable;
+  kernelStep.outputRows = outputRows;
   std::copy(batch.ids.begin(), batch.ids.end(), reinterpret_cast<int32_t *>(idsArray));
   std::copy(batch.positions.begin(), batch.positions.end(), positions);
   std::copy(batch.sequence.begin(), batch.sequence.end(), sequence);

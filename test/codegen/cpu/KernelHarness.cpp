@@ -208,21 +208,6 @@ void expectClose(const Tensor &actual, const Tensor &expected, ElementType type)
   }
 }
 
-KernelStep stepOf(const StepBatch &batch) {
-  KernelStep step = {};
-  step.tokens = static_cast<int64_t>(batch.positions.size());
-  step.pageTableStride = batch.pageTableStride;
-  step.sequences = step.pageTableStride
-                       ? static_cast<int64_t>(batch.pageTable.size()) / step.pageTableStride
-                       : 0;
-  step.outputs = static_cast<int64_t>(batch.outputRows.size());
-  step.positions = batch.positions.data();
-  step.sequence = batch.sequence.data();
-  step.pageTable = batch.pageTable.data();
-  step.outputRows = batch.outputRows.data();
-  return step;
-}
-
 //===----------------------------------------------------------------------===//
 // KernelTest
 //===----------------------------------------------------------------------===//

@@ -15,7 +15,7 @@
 #include "codegen/reference/Tensor.h"
 #include "codegen/target/CpuTarget.h"
 #include "runtime/artifact/KernelAbi.h"
-#include "runtime/exec/StepExecutor.h"
+#include "runtime/exec/BatchStep.h"
 
 namespace epigraph::cpu::test {
 
@@ -92,9 +92,6 @@ Tensor rowsOf(const Tensor &tensor, int64_t first, int64_t last);
 /// another order differ by some units in the last place of the largest element; bf16 ones by half a
 /// unit of their own (2^-9) on top, and by one (2^-8) where that tips a rounding.
 void expectClose(const Tensor &actual, const Tensor &expected, ElementType type);
-
-/// A step as kernels see it, over a batch's arrays.
-KernelStep stepOf(const StepBatch &batch);
 
 /// Kernels for each target, in float32 and bf16. "wide" is 512-bit code of baseline AVX2
 /// instructions, so that its structure is tested on machines without AVX-512.
