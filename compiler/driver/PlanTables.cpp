@@ -15,6 +15,8 @@ static plan::DType planDType(DType dtype) {
     return plan::DType::BF16;
   case DType::I32:
     return plan::DType::I32;
+  case DType::F8_E4M3:
+    return plan::DType::F8E4M3;
   default:
     return plan::DType::F32;
   }

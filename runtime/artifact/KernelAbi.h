@@ -36,6 +36,86 @@ static_assert(offsetof(KernelStep, tokens) == 0 && offsetof(KernelStep, sequence
 using KernelFunction = void (*)(void *const *args, const KernelStep *step, int64_t rows,
                                 int64_t begin, int64_t end);
 
+/// Tokens of one tile item, at most: rows of one tile of an attention kernel's queries.
+inline constexpr int32_t kAttentionTile = 64;
+
+/// A part of a step's attention: tokens [token, token + tokens) of one sequence, the first of them
+/// at `position`, attend to pages [firstPage, firstPage + pages) of it.
+struct AttentionItem {
+  int32_t token;
+  int32_t tokens;
+  int32_t sequence; ///< row of the page table
+  int32_t position;
+  int32_t firstPage; ///< as the page table's row counts them
+  int32_t pages;
+  int32_t partial;  ///< where its result goes among the partial results of the step
+  int32_t partials; ///< items that its token's context is cut into; 1: it gives the result itself
+};
+
+/// The most items of one token each in a step of `tokens`, of which Plan.token_items asks for
+/// `wanted`: a context is cut into pieces of equal length, rounded up, and its last is a short one.
+constexpr uint64_t mostTokenItems(uint64_t wanted, uint64_t tokens) { return wanted + tokens; }
+
+/// The most of them that give partial results: a context that is cut has at least one whole piece
+/// for each short one.
+constexpr uint64_t mostPartials(uint64_t wanted) { return 2 * wanted; }
+
+/// The most tile items of a step.
+constexpr uint64_t mostTileItems(uint64_t tokens, uint64_t sequences) {
+  return tokens / kAttentionTile + sequences;
+}
+
+/// Where DeviceStep::counts has each quantity that the host knows and that rows are counted in. Of
+/// a rank's share of the tokens there is one for each axis: add shareCounter(axis).
+enum RowCounter : int32_t {
+  kCountOne,
+  kCountTokens,
+  kCountFirstHalf,
+  kCountSecondHalf,
+  kCountOutputs,
+  kCountShare,
+  kCountShareFirstHalf,
+  kCountShareSecondHalf,
+};
+constexpr int32_t shareCounter(int32_t axis) { return 3 * axis; }
+/// Two axes; and as many as keep what follows aligned.
+inline constexpr int32_t kRowCounters = 12;
+
+/// The ragged batch of one step as device kernels see it, in the device's memory; pointers are
+/// addresses of the device.
+struct DeviceStep {
+  const int32_t *positions;        ///< [tokens]
+  const int32_t *sequence;         ///< [tokens]
+  const int32_t *pageTable;        ///< [sequences][pageTableStride]
+  const int32_t *outputRows;       ///< [outputs]
+  const AttentionItem *tokenItems; ///< [tokenItemCount] of one token each, in order of tokens
+  const AttentionItem *tileItems;  ///< [tileItemCount] of up to kAttentionTile tokens each
+  const int32_t *tokenPartials;    ///< [tokens][2] first partial result of each token, and how many
+  int32_t tokens;
+  int32_t sequences;
+  int32_t outputs;
+  int32_t pageTableStride;
+  int32_t tokenItemCount;
+  int32_t tileItemCount;
+  int32_t counts[kRowCounters];
+};
+
+static_assert(sizeof(AttentionItem) == 32);
+static_assert(offsetof(DeviceStep, tokens) == 56 && offsetof(DeviceStep, counts) == 80 &&
+              sizeof(DeviceStep) == 128);
+
+// A function of a device launch takes, in this order:
+//   1. its tensor maps, 128 bytes each, by value;
+//   2. a pointer for each argument of the plan's Launch;
+//   3. const DeviceStep *step;
+//   4. const int32_t *count, the quantity that the launch's rows are counted in: one of
+//      DeviceStep::counts, or the received rows of an exchange;
+//   5. int32_t factor: rows = *count * factor;
+//   6. int32_t capacity: the most rows, as Plan.h's deviceRows has them; the distance between
+//      columns of column-major matrices;
+//   7. void *workspace, of Plan.workspace_bytes. Counters in it are left zero.
+// Blocks are one-dimensional, and those beyond the rows or items of the step do nothing.
+
 } // namespace epigraph
 
 #endif // EPIGRAPH_RUNTIME_ARTIFACT_KERNELABI_H

@@ -5,7 +5,18 @@
 
 namespace epigraph {
 
-uint64_t elementBytes(plan::DType dtype) { return dtype == plan::DType::BF16 ? 2 : 4; }
+uint64_t elementBytes(plan::DType dtype) {
+  switch (dtype) {
+  case plan::DType::F8E4M3:
+    return 1;
+  case plan::DType::BF16:
+    return 2;
+  case plan::DType::F32:
+  case plan::DType::I32:
+    break;
+  }
+  return 4;
+}
 
 uint32_t ranksAlong(plan::Axis axis, const plan::Plan &plan) {
   return axis == plan::Axis::Tensor ? plan.tensor() : plan.ranks() / plan.tensor();

@@ -40,9 +40,9 @@ std::string rowsText(const plan::Rows &rows) {
   return "?";
 }
 
-/// "f32", "bf16", "i32".
+/// "f32", "bf16", "i32", "f8e4m3".
 std::string_view dtypeText(plan::DType dtype) {
-  constexpr std::string_view kNames[] = {"f32", "bf16", "i32"};
+  constexpr std::string_view kNames[] = {"f32", "bf16", "i32", "f8e4m3"};
   return kNames[static_cast<size_t>(dtype)];
 }
 

@@ -27,6 +27,8 @@ DType storedType(plan::DType dtype) {
     return DType::BF16;
   case plan::DType::I32:
     return DType::I32;
+  case plan::DType::F8E4M3:
+    return DType::F8_E4M3;
   }
   return DType::F32; // not reached: a verified plan has no other
 }
