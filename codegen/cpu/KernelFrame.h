@@ -4,7 +4,7 @@
 #define EPIGRAPH_CODEGEN_CPU_KERNELFRAME_H
 
 #include "codegen/cpu/KernelEmitter.h"
-#include "codegen/cpu/TensorView.h"
+#include "codegen/target/TensorView.h"
 #include "dialects/exec/Exec.h"
 
 namespace epigraph::cpu {

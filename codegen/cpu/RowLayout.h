@@ -4,7 +4,7 @@
 #ifndef EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
 #define EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
 
-#include "codegen/cpu/TensorView.h"
+#include "codegen/target/TensorView.h"
 #include "dialects/epi/Epi.h"
 #include "llvm/ADT/DenseMap.h"
 

@@ -1,7 +1,7 @@
 // Where the elements of a kernel's value lie. A view (epi.split, epi.reshape of an argument) is
 // never copied: kernels read it through an offset and strides, worked out here at compile time.
-#ifndef EPIGRAPH_CODEGEN_CPU_TENSORVIEW_H
-#define EPIGRAPH_CODEGEN_CPU_TENSORVIEW_H
+#ifndef EPIGRAPH_CODEGEN_TARGET_TENSORVIEW_H
+#define EPIGRAPH_CODEGEN_TARGET_TENSORVIEW_H
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Value.h"
@@ -9,7 +9,7 @@
 
 #include <optional>
 
-namespace epigraph::cpu {
+namespace epigraph {
 
 /// A strided part of a kernel argument. Sizes and strides are in elements. A tensor with a dynamic
 /// first dimension has rows; `shape` and `strides` are of the other dimensions.
@@ -35,6 +35,6 @@ llvm::SmallVector<int64_t> staticShape(mlir::RankedTensorType type);
 /// computes it, or if a reshape joins dimensions that are apart in memory.
 std::optional<TensorView> resolveView(mlir::Value value);
 
-} // namespace epigraph::cpu
+} // namespace epigraph
 
-#endif // EPIGRAPH_CODEGEN_CPU_TENSORVIEW_H
+#endif // EPIGRAPH_CODEGEN_TARGET_TENSORVIEW_H

@@ -1,12 +1,12 @@
 // Follows splits and reshapes from a value back to its argument. A reshape keeps strides wherever
 // the dimensions that it regroups are contiguous among themselves.
-#include "codegen/cpu/TensorView.h"
+#include "codegen/target/TensorView.h"
 
 #include "dialects/epi/Epi.h"
 
 using namespace mlir;
 
-namespace epigraph::cpu {
+namespace epigraph {
 namespace {
 
 TensorView viewOfArgument(BlockArgument argument, RankedTensorType type) {
@@ -113,4 +113,4 @@ std::optional<TensorView> resolveView(Value value) {
   return std::nullopt;
 }
 
-} // namespace epigraph::cpu
+} // namespace epigraph
