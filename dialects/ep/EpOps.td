@@ -338,9 +338,9 @@ def Ep_DispatchOp : Ep_Op<"dispatch", [Epi_NamedResults, DeclareOpInterfaceMetho
         : tensor<?x64xbf16>, tensor<?x4xi32> -> tensor<?x64xbf16>, tensor<16xi32>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids, FlatSymbolRefAttr:$mesh,
+  let arguments = (ins Epi_AnyFloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids, FlatSymbolRefAttr:$mesh,
                        Ep_PlacementAttr:$placement);
-  let results = (outs Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, Ep_ExchangeType:$exchange);
+  let results = (outs Epi_AnyFloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, Ep_ExchangeType:$exchange);
   let assemblyFormat = [{
     $x `,` $ids `on` $mesh attr-dict `:` type($x) `,` type($ids) `->` type($rows) `,` type($counts)
   }];
@@ -387,9 +387,9 @@ def Ep_ScatterExpertsOp : Ep_Op<"scatter_experts", [Epi_NamedResults, DeclareOpI
         : tensor<?x64xbf16>, tensor<32xi32> -> tensor<?x64xbf16>, tensor<16xi32>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, FlatSymbolRefAttr:$mesh,
+  let arguments = (ins Epi_AnyFloatOfRank<[2]>:$rows, Epi_IntOfRank<[1]>:$counts, FlatSymbolRefAttr:$mesh,
                        Ep_PlacementAttr:$placement);
-  let results = (outs Epi_FloatOfRank<[2]>:$received, Epi_IntOfRank<[1]>:$received_counts,
+  let results = (outs Epi_AnyFloatOfRank<[2]>:$received, Epi_IntOfRank<[1]>:$received_counts,
                       Optional<Ep_TokenType>:$token);
   let assemblyFormat = [{
     $rows `,` $counts `on` $mesh attr-dict `:` type($rows) `,` type($counts) `->` type($received) `,`

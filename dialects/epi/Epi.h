@@ -2,6 +2,8 @@
 #ifndef EPIGRAPH_DIALECTS_EPI_EPI_H
 #define EPIGRAPH_DIALECTS_EPI_EPI_H
 
+#include "dialects/epi/Scales.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"

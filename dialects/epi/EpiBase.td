@@ -74,14 +74,18 @@ def Epi_MlaCacheType : Epi_Type<"MlaCache", "mla_cache"> {
 
 def Epi_AnyCache : AnyTypeOf<[Epi_KvCacheType, Epi_MlaCacheType], "a cache handle">;
 
-// Activations and weights. Activations are bf16 or f32; ids and counts are i32.
+// Activations and weights. Activations are bf16 or f32; ids and counts are i32. f8E4M3FN holds quantized values, which
+// mean something only together with their scales: `epi.quantize`, `epi.dequantize`, and the products that take scales.
 def Epi_Float : AnyTypeOf<[F32, BF16], "f32 or bf16">;
-def Epi_Tensor : RankedTensorOf<[F32, BF16, I32]>;
+def Epi_Tensor : RankedTensorOf<[F32, BF16, F8E4M3FN, I32]>;
 def Epi_FloatTensor : RankedTensorOf<[F32, BF16]>;
+def Epi_AnyFloatTensor : RankedTensorOf<[F32, BF16, F8E4M3FN]>; // quantized ones included
 def Epi_IntTensor : RankedTensorOf<[I32]>;
 class Epi_FloatOfRank<list<int> ranks> : TensorRankOf<[F32, BF16], ranks>;
 class Epi_IntOfRank<list<int> ranks> : TensorRankOf<[I32], ranks>;
 class Epi_F32OfRank<list<int> ranks> : TensorRankOf<[F32], ranks>;
+class Epi_F8OfRank<list<int> ranks> : TensorRankOf<[F8E4M3FN], ranks>;
+class Epi_AnyFloatOfRank<list<int> ranks> : TensorRankOf<[F32, BF16, F8E4M3FN], ranks>;
 
 //===----------------------------------------------------------------------===//
 // Attributes

@@ -12,6 +12,8 @@ LogicalResult LinearOp::verify() {
   if (dim(x, 1) != dim(w, 1)) // (C1)
     return emitOpError("x has ") << dim(x, 1) << " columns but w has " << dim(w, 1)
                                  << "; both must be K";
+  if (failed(verifyScaledOperands(*this, getX(), getXScale(), getW(), getWScale()))) // (C3) to (C5)
+    return failure();
   return verifyShape(*this, "the result", getResult().getType(), {dim(x, 0), dim(w, 0)}); // (C2)
 }
 

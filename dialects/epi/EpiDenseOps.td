@@ -6,22 +6,39 @@ include "dialects/epi/EpiBase.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
-def Epi_LinearOp : Epi_Op<"linear", [Pure]> {
+def Epi_LinearOp : Epi_Op<"linear", [Pure, AttrSizedOperandSegments]> {
   let summary = "y = x W^T, accumulated in float32";
   let description = [{
     `x` is [rows, K], `w` is [N, K] as checkpoints store it, the result is [rows, N]. Products are summed in float32 and
     rounded once to the result's type.
 
-    (C1) K of `x` and `w` agree. (C2) the result is [rows, N].
+    A quantized (f8E4M3FN) `w` comes with `w_scale`, [ceil(N/128), ceil(K/128)]: one scale for each 128x128 block, the last
+    of a row or column may be partial. A quantized `x` comes with `x_scale`, [rows, ceil(K/128)]: one scale for each row's 128
+    columns. Values are multiplied by their scales in float32, so y = (x x_scale) (w w_scale)^T.
+
+    (C1) K of `x` and `w` agree. (C2) the result is [rows, N]. (C3) an operand has scales if and only if it is f8E4M3FN.
+    (C4) `x` has scales only if `w` has. (C5) scales have the shapes above.
 
     ```mlir
     %y = epi.linear %x, %w : (tensor<?x7168xbf16>, tensor<1536x7168xbf16>) -> tensor<?x1536xbf16>
+    %z = epi.linear %x, %w8 scale %ws
+        : (tensor<?x7168xbf16>, tensor<1536x7168xf8E4M3FN> scale tensor<12x56xf32>) -> tensor<?x1536xbf16>
+    %u = epi.linear %x8 scale %xs, %w8 scale %ws
+        : (tensor<?x7168xf8E4M3FN> scale tensor<?x56xf32>, tensor<1536x7168xf8E4M3FN> scale tensor<12x56xf32>)
+        -> tensor<?x1536xbf16>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_FloatOfRank<[2]>:$w);
+  let arguments = (ins Epi_AnyFloatOfRank<[2]>:$x, Epi_AnyFloatOfRank<[2]>:$w, Optional<Epi_F32OfRank<[2]>>:$x_scale,
+                       Optional<Epi_F32OfRank<[2]>>:$w_scale);
   let results = (outs Epi_FloatOfRank<[2]>:$result);
-  let assemblyFormat = "$x `,` $w attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = [{
+    $x (`scale` $x_scale^)? `,` $w (`scale` $w_scale^)? attr-dict `:` `(` type($x) (`scale` type($x_scale)^)? `,` type($w)
+    (`scale` type($w_scale)^)? `)` `->` type($result)
+  }];
   let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::mlir::Value":$w), [{
+    build($_builder, $_state, result, x, w, ::mlir::Value(), ::mlir::Value());
+  }]>];
 }
 
 def Epi_HeadLinearOp : Epi_Op<"head_linear", [Pure]> {

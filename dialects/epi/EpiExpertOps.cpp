@@ -85,5 +85,7 @@ LogicalResult GroupedLinearOp::verify() {
   if (getBias() && failed(verifyShape(*this, "bias", getBias().getType(), // (C4)
                                       {dim(w, 0), dim(w, 1)})))
     return failure();
+  if (failed(verifyScaledOperands(*this, getX(), getXScale(), getW(), getWScale()))) // (C5) to (C7)
+    return failure();
   return verifyShape(*this, "the result", getResult().getType(), {dim(x, 0), dim(w, 1)}); // (C3)
 }

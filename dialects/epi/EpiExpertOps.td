@@ -76,8 +76,8 @@ def Epi_PermuteOp : Epi_Op<"permute", [Pure, Epi_NamedResults]> {
         : tensor<?x64xbf16>, tensor<?x2xi32> -> tensor<?x64xbf16>, tensor<?x2xi32>, tensor<8xi32>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids);
-  let results = (outs Epi_FloatOfRank<[2]>:$rows, Epi_IntOfRank<[2]>:$slots, Epi_IntOfRank<[1]>:$counts);
+  let arguments = (ins Epi_AnyFloatOfRank<[2]>:$x, Epi_IntOfRank<[2]>:$ids);
+  let results = (outs Epi_AnyFloatOfRank<[2]>:$rows, Epi_IntOfRank<[2]>:$slots, Epi_IntOfRank<[1]>:$counts);
   let assemblyFormat = "operands attr-dict `:` type(operands) `->` type($rows) `,` type($slots) `,` type($counts)";
   let hasVerifier = 1;
 }
@@ -99,32 +99,39 @@ def Epi_UnpermuteOp : Epi_Op<"unpermute", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Epi_GroupedLinearOp : Epi_Op<"grouped_linear", [Pure]> {
+def Epi_GroupedLinearOp : Epi_Op<"grouped_linear", [Pure, AttrSizedOperandSegments]> {
   let summary = "each group of rows times its own expert's weight";
   let description = [{
     `x` is [rows, K] ordered by expert, `counts` [experts] the number of rows of each, `w` is [experts, N, K]; the
     result is [rows, N] in the same order. Groups of any size, zero included. Rows past the sum of the counts are undefined.
-    `bias` [experts, N] is added in float32, before the result is rounded.
+    `bias` [experts, N] is added in float32, before the result is rounded. `x` and `w` may be quantized, with scales as in
+    `epi.linear`: `x_scale` is [rows, ceil(K/128)], `w_scale` is [experts, ceil(N/128), ceil(K/128)].
 
     (C1) `counts` has one element for each expert of `w`. (C2) K agrees. (C3) the result is [rows, N]. (C4) `bias` is
-    [experts, N].
+    [experts, N]. (C5) an operand has scales if and only if it is f8E4M3FN. (C6) `x` has scales only if `w` has. (C7) scales
+    have the shapes above.
 
     ```mlir
     %y = epi.grouped_linear %x, %counts, %w
         : (tensor<?x64xbf16>, tensor<8xi32>, tensor<8x32x64xbf16>) -> tensor<?x32xbf16>
+    %z = epi.grouped_linear %x8 scale %xs, %counts, %w8 scale %ws
+        : (tensor<?x64xf8E4M3FN> scale tensor<?x1xf32>, tensor<8xi32>, tensor<8x32x64xf8E4M3FN> scale tensor<8x1x1xf32>)
+        -> tensor<?x32xbf16>
     ```
   }];
-  let arguments = (ins Epi_FloatOfRank<[2]>:$x, Epi_IntOfRank<[1]>:$counts, Epi_FloatOfRank<[3]>:$w,
-                       Optional<Epi_FloatOfRank<[2]>>:$bias);
+  let arguments = (ins Epi_AnyFloatOfRank<[2]>:$x, Epi_IntOfRank<[1]>:$counts, Epi_AnyFloatOfRank<[3]>:$w,
+                       Optional<Epi_FloatOfRank<[2]>>:$bias, Optional<Epi_F32OfRank<[2]>>:$x_scale,
+                       Optional<Epi_F32OfRank<[3]>>:$w_scale);
   let results = (outs Epi_FloatOfRank<[2]>:$result);
   let assemblyFormat = [{
-    $x `,` $counts `,` $w (`bias` $bias^)? attr-dict `:` `(` type($x) `,` type($counts) `,` type($w) `)`
-    (`bias` type($bias)^)? `->` type($result)
+    $x (`scale` $x_scale^)? `,` $counts `,` $w (`scale` $w_scale^)? (`bias` $bias^)? attr-dict `:` `(` type($x)
+    (`scale` type($x_scale)^)? `,` type($counts) `,` type($w) (`scale` type($w_scale)^)? `)` (`bias` type($bias)^)? `->`
+    type($result)
   }];
   let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::mlir::Value":$counts,
                                  "::mlir::Value":$w), [{
-    build($_builder, $_state, result, x, counts, w, ::mlir::Value());
+    build($_builder, $_state, result, x, counts, w, ::mlir::Value(), ::mlir::Value(), ::mlir::Value());
   }]>];
 }
 

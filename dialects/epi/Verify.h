@@ -37,6 +37,11 @@ inline mlir::Type elementOf(mlir::Type type) {
   return llvm::cast<mlir::RankedTensorType>(type).getElementType();
 }
 
+/// Scales of a product's operands: those that are quantized have them, one for each block. `xScale`
+/// and `wScale` may be null.
+llvm::LogicalResult verifyScaledOperands(mlir::Operation *op, mlir::Value x, mlir::Value xScale,
+                                         mlir::Value w, mlir::Value wScale);
+
 } // namespace epigraph::epi
 
 #endif // EPIGRAPH_DIALECTS_EPI_VERIFY_H

@@ -159,8 +159,8 @@ def Exec_PackOp : Exec_Op<"pack", [Pure]> {
     %p = exec.pack %w : tensor<96x192xbf16> to tensor<96x192xbf16, #exec.panel<columns = 32, depth = 2>>
     ```
   }];
-  let arguments = (ins Epi_FloatTensor:$x);
-  let results = (outs Epi_FloatTensor:$result);
+  let arguments = (ins Epi_AnyFloatTensor:$x);
+  let results = (outs Epi_AnyFloatTensor:$result);
   let assemblyFormat = "$x attr-dict `:` type($x) `to` type($result)";
   let hasVerifier = 1;
 }

@@ -31,7 +31,11 @@ OPERANDS = {
     "epi.fused": {
         "x": "tensor<?x64xbf16>", "a": "tensor<?x64xbf16>", "w": "tensor<64xbf16>",
     },
-    "epi.linear": {"x": "tensor<?x7168xbf16>", "w": "tensor<1536x7168xbf16>"},
+    "epi.linear": {
+        "x": "tensor<?x7168xbf16>", "w": "tensor<1536x7168xbf16>",
+        "x8": "tensor<?x7168xf8E4M3FN>", "xs": "tensor<?x56xf32>",
+        "w8": "tensor<1536x7168xf8E4M3FN>", "ws": "tensor<12x56xf32>",
+    },
     "epi.head_linear": {"x": "tensor<?x6x32xbf16>", "w": "tensor<6x64x32xbf16>"},
     "epi.embedding": {"ids": "tensor<?xi32>", "table": "tensor<2048x192xbf16>"},
     "epi.rms_norm": {"x": "tensor<?x7168xbf16>", "w": "tensor<7168xbf16>"},
@@ -82,7 +86,11 @@ OPERANDS = {
     },
     "epi.grouped_linear": {
         "x": "tensor<?x64xbf16>", "counts": "tensor<8xi32>", "w": "tensor<8x32x64xbf16>",
+        "x8": "tensor<?x64xf8E4M3FN>", "xs": "tensor<?x1xf32>",
+        "w8": "tensor<8x32x64xf8E4M3FN>", "ws": "tensor<8x1x1xf32>",
     },
+    "epi.dequantize": {"q": "tensor<576x7168xf8E4M3FN>", "s": "tensor<5x56xf32>"},
+    "epi.quantize": {"x": "tensor<?x7168xbf16>"},
     "ep.mesh": None,
     "ep.local_shard": {"w": "tensor<384x64xbf16>"},
     "ep.replica_table": {},
