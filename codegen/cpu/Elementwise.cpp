@@ -32,20 +32,6 @@ Value clampedSwiglu(KernelEmitter &e, epi::ClampedSwigluAttr clamp, Value gate, 
 
 } // namespace
 
-bool isElementwise(Operation *op) {
-  return isa_and_nonnull<epi::AddOp, epi::MulOp, epi::SiluOp, epi::SigmoidOp, epi::ClampedSwigluOp,
-                         epi::CastOp>(op);
-}
-
-epi::Broadcast broadcastOf(OpOperand &operand) {
-  if (operand.getOperandNumber() == 0)
-    return epi::Broadcast::None;
-  return llvm::TypeSwitch<Operation *, epi::Broadcast>(operand.getOwner())
-      .Case<epi::AddOp, epi::MulOp>([](auto op) { return op.getBroadcast(); })
-      .Case([](epi::RmsNormOp) { return epi::Broadcast::Columns; })
-      .Default(epi::Broadcast::None);
-}
-
 Value computeElementwise(KernelEmitter &e, Operation *op, ArrayRef<Value> operands) {
   Value x = operands.front();
   return llvm::TypeSwitch<Operation *, Value>(op)
