@@ -130,8 +130,8 @@ def Epi_GroupedLinearOp : Epi_Op<"grouped_linear", [Pure, AttrSizedOperandSegmen
   }];
   let hasVerifier = 1;
   let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$x, "::mlir::Value":$counts,
-                                 "::mlir::Value":$w), [{
-    build($_builder, $_state, result, x, counts, w, ::mlir::Value(), ::mlir::Value(), ::mlir::Value());
+                                 "::mlir::Value":$w, CArg<"::mlir::Value", "{}">:$bias), [{
+    build($_builder, $_state, result, x, counts, w, bias, ::mlir::Value(), ::mlir::Value());
   }]>];
 }
 
