@@ -55,17 +55,46 @@ private:
   std::vector<KernelFunction> entries;
 };
 
-struct LaunchContext {
+/// What kernels of the CPU take, and how a launch is cut into tiles.
+class CpuLaunch : public PreparedLaunch {
+public:
+  CpuLaunch(KernelFunction kernel, const LaunchBinding &binding)
+      : kernel(kernel), args(binding.arguments.data()),
+        step(static_cast<const KernelStep *>(binding.step)), rowTile(binding.rowTile),
+        columnTiles(binding.columnTiles) {}
+
+  /// False when their number does not fit 63 bits.
+  bool tilesOf(int64_t rows, int64_t &tiles) const {
+    tiles = columnTiles;
+    if (rowTile == 0)
+      return true;
+    const int64_t rowTiles = rows / rowTile + (rows % rowTile != 0);
+    return !__builtin_mul_overflow(rowTiles, tiles, &tiles);
+  }
+  void run(int64_t rows, int64_t begin, int64_t end) const { kernel(args, step, rows, begin, end); }
+
+private:
   KernelFunction kernel;
   void *const *args;
   const KernelStep *step;
+  int64_t rowTile;
+  int64_t columnTiles;
+};
+
+struct LaunchContext {
+  const CpuLaunch &launch;
   int64_t rows;
 };
 
 void runTiles(const void *context, int64_t begin, int64_t end) {
-  const LaunchContext &launch = *static_cast<const LaunchContext *>(context);
-  launch.kernel(launch.args, launch.step, launch.rows, begin, end);
+  const LaunchContext &running = *static_cast<const LaunchContext *>(context);
+  running.launch.run(running.rows, begin, end);
 }
+
+class CpuMark : public TimeMark {
+public:
+  std::chrono::steady_clock::time_point time;
+};
 
 absl::Status checkLibraryFile(const std::string &path) {
   // dlopen searches the system's folders for a name without a slash; a kernel library is never
@@ -97,6 +126,8 @@ absl::Status CpuDriver::requireFeatures(absl::Span<const std::string> features) 
   return requireCpuFeatures(features);
 }
 
+absl::StatusOr<uint64_t> CpuDriver::availableBytes() const { return MemoryPool::physicalBytes(); }
+
 absl::StatusOr<std::unique_ptr<DeviceMemory>> CpuDriver::allocate(uint64_t bytes,
                                                                   const std::string &purpose) {
   absl::StatusOr<MemoryReservation> reservation = memory.reserve(bytes, purpose);
@@ -123,6 +154,11 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> CpuDriver::allocate(uint64_t bytes
 }
 
 absl::StatusOr<std::unique_ptr<DeviceMemory>>
+CpuDriver::allocateStaging(uint64_t bytes, const std::string &purpose) {
+  return allocate(bytes, purpose);
+}
+
+absl::StatusOr<std::unique_ptr<DeviceMemory>>
 CpuDriver::mapConstants(absl::Span<const uint8_t> bytes, const std::string &purpose) {
   absl::StatusOr<MemoryReservation> reservation = memory.reserve(bytes.size(), purpose);
   if (!reservation.ok())
@@ -132,8 +168,35 @@ CpuDriver::mapConstants(absl::Span<const uint8_t> bytes, const std::string &purp
   return std::make_unique<CpuMemory>(nullptr, 0, address, bytes.size(), *std::move(reservation));
 }
 
+absl::Status CpuDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> source) {
+  return copy(result, source.data(), source.size());
+}
+
+absl::Status CpuDriver::copyOut(absl::Span<uint8_t> result, const uint8_t *source) {
+  return copy(result.data(), source, result.size());
+}
+
+absl::Status CpuDriver::copy(uint8_t *result, const uint8_t *source, size_t bytes) {
+  if (bytes != 0)
+    std::memmove(result, source, bytes);
+  return absl::OkStatus();
+}
+
+absl::Status CpuDriver::copyColumns(uint8_t *result, size_t resultStride, const uint8_t *source,
+                                    size_t sourceStride, size_t width, size_t rows) {
+  for (size_t row = 0; row < rows; ++row)
+    std::memcpy(result + row * resultStride, source + row * sourceStride, width);
+  return absl::OkStatus();
+}
+
+absl::Status CpuDriver::clear(uint8_t *result, size_t bytes) {
+  if (bytes != 0)
+    std::memset(result, 0, bytes);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<KernelLibrary>>
-CpuDriver::loadKernels(const std::string &path, absl::Span<const std::string> symbols) {
+CpuDriver::loadKernels(const std::string &path, absl::Span<const DeviceKernel> kernels) {
   if (absl::Status status = checkLibraryFile(path); !status.ok())
     return status;
   void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -143,14 +206,14 @@ CpuDriver::loadKernels(const std::string &path, absl::Span<const std::string> sy
                                                                " cannot be loaded: ", dlerror(),
                                                                "; compile the model again")));
   std::vector<KernelFunction> entries;
-  entries.reserve(symbols.size());
-  for (const std::string &symbol : symbols) {
-    void *address = dlsym(handle, symbol.c_str());
+  entries.reserve(kernels.size());
+  for (const DeviceKernel &kernel : kernels) {
+    void *address = dlsym(handle, kernel.name.c_str());
     if (!address) {
       dlclose(handle);
       return withCode(ErrorCode::BadKernelLibrary,
                       absl::FailedPreconditionError(
-                          absl::StrCat("kernel library ", path, " has no kernel '", symbol,
+                          absl::StrCat("kernel library ", path, " has no kernel '", kernel.name,
                                        "', which its plan launches; compile the model again")));
     }
     entries.push_back(reinterpret_cast<KernelFunction>(address));
@@ -158,16 +221,38 @@ CpuDriver::loadKernels(const std::string &path, absl::Span<const std::string> sy
   return std::make_unique<CpuKernels>(handle, std::move(entries));
 }
 
-absl::Status CpuDriver::launch(const KernelLibrary &library, size_t index, void *const *args,
-                               const KernelStep &step, int64_t rows, int64_t tiles) {
+absl::StatusOr<std::unique_ptr<PreparedLaunch>> CpuDriver::prepare(const KernelLibrary &library,
+                                                                   const LaunchBinding &binding) {
   // Libraries come from loadKernels of a CpuDriver: executors never mix drivers.
   const CpuKernels &kernels = static_cast<const CpuKernels &>(library);
-  if (index >= kernels.size())
+  if (binding.kernel >= kernels.size())
     return absl::InternalError(
-        absl::StrCat("launch of kernel ", index, " of a library with ", kernels.size()));
-  const LaunchContext context{kernels.entry(index), args, &step, rows};
+        absl::StrCat("launch of kernel ", binding.kernel, " of a library with ", kernels.size()));
+  return std::make_unique<CpuLaunch>(kernels.entry(binding.kernel), binding);
+}
+
+absl::Status CpuDriver::launch(const PreparedLaunch &launch, int64_t rows, const StepBounds &) {
+  const LaunchContext context{static_cast<const CpuLaunch &>(launch), rows};
+  int64_t tiles = 0;
+  // Rows known only now, those received, are bounded by memory; but the product is the plan's.
+  if (!context.launch.tilesOf(rows, tiles))
+    return absl::InternalError(absl::StrCat("a launch over ", rows, " rows has too many tiles"));
   threads.run(tiles, runTiles, &context);
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<TimeMark>> CpuDriver::createMark() {
+  return std::make_unique<CpuMark>();
+}
+
+absl::Status CpuDriver::place(TimeMark &mark) {
+  static_cast<CpuMark &>(mark).time = std::chrono::steady_clock::now();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::chrono::nanoseconds> CpuDriver::between(const TimeMark &from,
+                                                            const TimeMark &to) {
+  return static_cast<const CpuMark &>(to).time - static_cast<const CpuMark &>(from).time;
 }
 
 } // namespace epigraph

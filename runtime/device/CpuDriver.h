@@ -19,15 +19,38 @@ public:
   CpuDriver(MemoryPool &memory, int threads, bool spin);
 
   std::string_view name() const override { return "cpu"; }
+  bool hostAddressable() const override { return true; }
   absl::Status requireFeatures(absl::Span<const std::string> features) const override;
+  absl::StatusOr<uint64_t> availableBytes() const override;
+
   absl::StatusOr<std::unique_ptr<DeviceMemory>> allocate(uint64_t bytes,
                                                          const std::string &purpose) override;
+  absl::StatusOr<std::unique_ptr<DeviceMemory>>
+  allocateStaging(uint64_t bytes, const std::string &purpose) override;
   absl::StatusOr<std::unique_ptr<DeviceMemory>> mapConstants(absl::Span<const uint8_t> bytes,
                                                              const std::string &purpose) override;
+
+  absl::Status copyIn(uint8_t *result, absl::Span<const uint8_t> source) override;
+  absl::Status copyOut(absl::Span<uint8_t> result, const uint8_t *source) override;
+  absl::Status copy(uint8_t *result, const uint8_t *source, size_t bytes) override;
+  absl::Status copyColumns(uint8_t *result, size_t resultStride, const uint8_t *source,
+                           size_t sourceStride, size_t width, size_t rows) override;
+  absl::Status clear(uint8_t *result, size_t bytes) override;
+
   absl::StatusOr<std::unique_ptr<KernelLibrary>>
-  loadKernels(const std::string &path, absl::Span<const std::string> symbols) override;
-  absl::Status launch(const KernelLibrary &library, size_t index, void *const *args,
-                      const KernelStep &step, int64_t rows, int64_t tiles) override;
+  loadKernels(const std::string &path, absl::Span<const DeviceKernel> kernels) override;
+  absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepare(const KernelLibrary &library,
+                                                          const LaunchBinding &binding) override;
+  /// Returns when the results are there.
+  absl::Status launch(const PreparedLaunch &launch, int64_t rows,
+                      const StepBounds &bounds) override;
+
+  absl::StatusOr<bool> isIdle() override { return true; }
+  absl::Status synchronize(std::chrono::milliseconds) override { return absl::OkStatus(); }
+  absl::StatusOr<std::unique_ptr<TimeMark>> createMark() override;
+  absl::Status place(TimeMark &mark) override;
+  absl::StatusOr<std::chrono::nanoseconds> between(const TimeMark &from,
+                                                   const TimeMark &to) override;
 
 private:
   MemoryPool &memory;

@@ -145,7 +145,7 @@ LaunchAction Resolver::resolveLaunch(const plan::Launch &launch) {
   for (const plan::Ref *ref : *launch.args())
     program.arguments.push_back(addressOf(*ref));
   return {launch.kernel(), first, rowCount(*launch.rows()), launch.row_tile(),
-          launch.column_tiles()};
+          launch.column_tiles(), nullptr};
 }
 
 absl::StatusOr<CollectiveAction> Resolver::resolveCollective(const plan::Collective &collective) {

@@ -4,6 +4,7 @@
 #define EPIGRAPH_RUNTIME_EXEC_RANKPROGRAM_H
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -13,6 +14,7 @@
 #include "absl/types/span.h"
 #include "runtime/artifact/Plan.h"
 #include "runtime/comm/Communicator.h"
+#include "runtime/device/Driver.h"
 
 namespace epigraph {
 
@@ -38,6 +40,7 @@ struct LaunchAction {
   RowCount rows;
   uint32_t rowTile;
   uint32_t columnTiles;
+  std::unique_ptr<PreparedLaunch> prepared;
 };
 
 struct CollectiveAction {

@@ -35,9 +35,8 @@ void shardColumns(absl::Span<const uint8_t> source, size_t sourceBytes, absl::Sp
 
 } // namespace
 
-RankRunner::RankRunner(Driver &driver, const KernelLibrary &kernels, const MeshSeat &seat,
-                       bool replicated, size_t exchanges)
-    : driver(driver), kernels(kernels), seat(seat), replicated(replicated), received(exchanges) {}
+RankRunner::RankRunner(Driver &driver, const MeshSeat &seat, bool replicated, size_t exchanges)
+    : driver(driver), seat(seat), replicated(replicated), received(exchanges) {}
 
 absl::Status RankRunner::run(const RankProgram &program, const KernelStep &step) {
   lastTime = StepTime();
@@ -46,7 +45,7 @@ absl::Status RankRunner::run(const RankProgram &program, const KernelStep &step)
   Timed timed(lastTime.total);
   for (const Action &action : program.actions) {
     begun.fetch_add(1, std::memory_order_relaxed);
-    if (absl::Status status = runAction(program, action, step); !status.ok()) {
+    if (absl::Status status = runAction(action, step); !status.ok()) {
       seat.expert.abort(status);
       seat.tensor.abort(status);
       return status;
@@ -55,11 +54,10 @@ absl::Status RankRunner::run(const RankProgram &program, const KernelStep &step)
   return absl::OkStatus();
 }
 
-absl::Status RankRunner::runAction(const RankProgram &program, const Action &action,
-                                   const KernelStep &step) {
+absl::Status RankRunner::runAction(const Action &action, const KernelStep &step) {
   if (const auto *launched = std::get_if<LaunchAction>(&action.what)) {
     const Timed timed(lastTime.kernels);
-    return withContext(launch(program, *launched, step),
+    return withContext(launch(*launched, step),
                        absl::StrCat("rank ", seat.rank, ": ", action.where));
   }
   const Timed timed(lastTime.communication);
@@ -70,18 +68,8 @@ absl::Status RankRunner::runAction(const RankProgram &program, const Action &act
   return exchange(std::get<ExpertsAction>(action.what), step, action.where);
 }
 
-absl::Status RankRunner::launch(const RankProgram &program, const LaunchAction &action,
-                                const KernelStep &step) {
-  const int64_t rows = rowsOf(action.rows, step);
-  int64_t tiles = action.columnTiles;
-  if (action.rowTile != 0) {
-    const int64_t rowTiles = (rows + action.rowTile - 1) / action.rowTile;
-    // Rows known only now, those received, are bounded by memory; but the product is the plan's.
-    if (__builtin_mul_overflow(rowTiles, tiles, &tiles))
-      return absl::InternalError(absl::StrCat("a launch over ", rows, " rows has too many tiles"));
-  }
-  return driver.launch(kernels, action.kernel, program.arguments.data() + action.firstArgument,
-                       step, rows, tiles);
+absl::Status RankRunner::launch(const LaunchAction &action, const KernelStep &step) {
+  return driver.launch(*action.prepared, rowsOf(action.rows, step), {});
 }
 
 absl::Status RankRunner::exchange(const CollectiveAction &action, const KernelStep &step,

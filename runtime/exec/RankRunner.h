@@ -42,8 +42,7 @@ class RankRunner {
 public:
   /// All arguments must outlive it. `replicated`: attention, and with it the meaning of
   /// LocalTokens.
-  RankRunner(Driver &driver, const KernelLibrary &kernels, const MeshSeat &seat, bool replicated,
-             size_t exchanges);
+  RankRunner(Driver &driver, const MeshSeat &seat, bool replicated, size_t exchanges);
 
   /// Runs `program` on the batch that `step` describes. Errors name the rank and the place in the
   /// model; the other ranks are told.
@@ -56,9 +55,8 @@ public:
   uint64_t progress() const { return begun.load(std::memory_order_relaxed); }
 
 private:
-  absl::Status runAction(const RankProgram &program, const Action &action, const KernelStep &step);
-  absl::Status launch(const RankProgram &program, const LaunchAction &action,
-                      const KernelStep &step);
+  absl::Status runAction(const Action &action, const KernelStep &step);
+  absl::Status launch(const LaunchAction &action, const KernelStep &step);
   absl::Status exchange(const CollectiveAction &action, const KernelStep &step,
                         const std::string &where);
   absl::Status exchange(const ExpertsAction &action, const KernelStep &step,
@@ -71,7 +69,6 @@ private:
   absl::StatusOr<size_t> bytesOf(const RowArray &array, const KernelStep &step) const;
 
   Driver &driver;
-  const KernelLibrary &kernels;
   const MeshSeat seat;
   const bool replicated;
   std::vector<int64_t> received; ///< rows of each exchange of this step

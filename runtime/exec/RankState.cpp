@@ -52,12 +52,12 @@ RankState::create(const Artifact &artifact, const ModelInfo &info, std::unique_p
                   const Weights &sharedWeights, LocalMesh &mesh, int rank) {
   std::unique_ptr<RankState> state(new RankState(std::move(driver), mesh, rank));
   const Plan &plan = artifact.plan();
-  std::vector<std::string> symbols;
+  std::vector<DeviceKernel> kernels;
   for (const plan::Kernel *kernel : *plan->kernels())
-    symbols.push_back(kernel->symbol()->str());
+    kernels.push_back({kernel->symbol()->str(), {}});
   EPIGRAPH_ASSIGN_OR_RETURN(const std::filesystem::path library, artifact.file(kKernelsFile));
   EPIGRAPH_ASSIGN_OR_RETURN(
-      state->kernels, state->driver->loadKernels(std::filesystem::absolute(library), symbols));
+      state->kernels, state->driver->loadKernels(std::filesystem::absolute(library), kernels));
   EPIGRAPH_ASSIGN_OR_RETURN(state->weights,
                             Weights::load(artifact, {static_cast<uint32_t>(rank)}, *state->driver));
   EPIGRAPH_RETURN_IF_ERROR(state->allocate(*plan, info));
@@ -100,10 +100,28 @@ absl::Status RankState::resolve(const Plan &plan, const ModelInfo &info,
                               resolveFunction(*plan, *function, addresses,
                                               static_cast<uint32_t>(info.vocab),
                                               static_cast<uint32_t>(info.hidden)));
+    EPIGRAPH_RETURN_IF_ERROR(prepare(resolved));
     exchanges = std::max(exchanges, resolved.exchanges);
     programs.emplace(function->name()->str(), std::move(resolved));
   }
-  rankRunner.emplace(*driver, *kernels, seat, !info.dataParallelAttention, exchanges);
+  rankRunner.emplace(*driver, seat, !info.dataParallelAttention, exchanges);
+  return absl::OkStatus();
+}
+
+/// Makes every launch of `program` ready.
+absl::Status RankState::prepare(RankProgram &program) {
+  for (Action &action : program.actions) {
+    auto *launch = std::get_if<LaunchAction>(&action.what);
+    if (!launch)
+      continue;
+    LaunchBinding binding;
+    binding.kernel = launch->kernel;
+    binding.arguments = absl::MakeConstSpan(program.arguments).subspan(launch->firstArgument);
+    binding.rowTile = launch->rowTile;
+    binding.columnTiles = launch->columnTiles;
+    binding.step = &arrays->step();
+    EPIGRAPH_ASSIGN_OR_RETURN(launch->prepared, driver->prepare(*kernels, binding));
+  }
   return absl::OkStatus();
 }
 

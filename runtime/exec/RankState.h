@@ -49,6 +49,7 @@ private:
 
   absl::Status allocate(const plan::Plan &plan, const ModelInfo &info);
   absl::Status resolve(const Plan &plan, const ModelInfo &info, const Weights &sharedWeights);
+  absl::Status prepare(RankProgram &program);
   const RankProgram &program(std::string_view function) const {
     return programs.find(function)->second;
   }

@@ -72,23 +72,51 @@ TEST(CpuDriver, RunsKernelsOverAllTiles) {
   MemoryPool pool(kMiB);
   for (const int threads : {1, 2, 3}) {
     CpuDriver driver(pool, threads, false);
+    const DeviceKernel kernel{"test_add_rows", {}};
     absl::StatusOr<std::unique_ptr<KernelLibrary>> library =
-        driver.loadKernels(EPIGRAPH_TEST_KERNELS, {"test_add_rows"});
+        driver.loadKernels(EPIGRAPH_TEST_KERNELS, {&kernel, 1});
     ASSERT_TRUE(library.ok()) << library.status();
     KernelStep step{};
     step.tokens = 100;
-    for (const int64_t tiles : {0, 1, 2, 7, 1000}) {
+    // Rows fill two tiles of three, or do not; each tile is cut into columns.
+    for (const auto &[rows, columns, tiles] :
+         {std::tuple(0, 1, 0), {1, 1, 1}, {6, 1, 2}, {7, 1, 3}, {5, 3, 6}, {1000, 3, 1002}}) {
       std::vector<int64_t> source(tiles), result(tiles + 1, -1), expected;
       std::iota(source.begin(), source.end(), 0);
       for (const int64_t value : source)
-        expected.push_back(value + 5 + 100);
+        expected.push_back(value + rows + 100);
       expected.push_back(-1);
       void *args[] = {source.data(), result.data()};
-      ASSERT_TRUE(driver.launch(**library, 0, args, step, 5, tiles).ok());
+      LaunchBinding binding;
+      binding.arguments = args;
+      binding.rowTile = 3;
+      binding.columnTiles = static_cast<uint32_t>(columns);
+      binding.step = &step;
+      absl::StatusOr<std::unique_ptr<PreparedLaunch>> launch = driver.prepare(**library, binding);
+      ASSERT_TRUE(launch.ok()) << launch.status();
+      ASSERT_TRUE(driver.launch(**launch, rows, {}).ok());
       EXPECT_EQ(result, expected) << threads << " threads, " << tiles << " tiles";
     }
-    EXPECT_FALSE(driver.launch(**library, 1, nullptr, step, 0, 1).ok());
+    LaunchBinding missing;
+    missing.kernel = 1;
+    EXPECT_FALSE(driver.prepare(**library, missing).ok());
   }
+}
+
+TEST(CpuDriver, RefusesMoreTilesThanCanBeCounted) {
+  MemoryPool pool(kMiB);
+  CpuDriver driver(pool, 1, false);
+  const DeviceKernel kernel{"test_add_rows", {}};
+  absl::StatusOr<std::unique_ptr<KernelLibrary>> library =
+      driver.loadKernels(EPIGRAPH_TEST_KERNELS, {&kernel, 1});
+  ASSERT_TRUE(library.ok()) << library.status();
+  LaunchBinding binding;
+  binding.rowTile = 1;
+  binding.columnTiles = 3;
+  absl::StatusOr<std::unique_ptr<PreparedLaunch>> launch = driver.prepare(**library, binding);
+  ASSERT_TRUE(launch.ok()) << launch.status();
+  expectError(driver.launch(**launch, INT64_MAX / 2, {}), absl::StatusCode::kInternal,
+              "too many tiles");
 }
 
 TEST(CpuDriver, RefusesLibrariesThatCannotBeLoaded) {
@@ -100,7 +128,8 @@ TEST(CpuDriver, RefusesLibrariesThatCannotBeLoaded) {
   const std::string text = folder.write("text.so", "no library");
   expectError(driver.loadKernels(text, {}), absl::StatusCode::kFailedPrecondition,
               "cannot be loaded");
-  expectError(driver.loadKernels(EPIGRAPH_TEST_KERNELS, {"test_add_rows", "no_such_kernel"}),
+  const DeviceKernel kernels[] = {{"test_add_rows", {}}, {"no_such_kernel", {}}};
+  expectError(driver.loadKernels(EPIGRAPH_TEST_KERNELS, kernels),
               absl::StatusCode::kFailedPrecondition, "has no kernel 'no_such_kernel'");
   // dlopen would look for this in the system's folders, and find it.
   expectError(driver.loadKernels("libm.so.6", {}), absl::StatusCode::kInvalidArgument,
