@@ -150,7 +150,8 @@ LogicalResult PlanFunctionWriter::mapCacheResults(exec::LaunchOp launch) {
 LogicalResult PlanFunctionWriter::addLaunch(exec::LaunchOp launch) {
   auto kernel = symbols_.lookup<exec::KernelOp>(launch.getKernel());
   std::optional<exec::TilingAttr> tiling = kernel.getTiling();
-  if (!tiling)
+  const bool onDevice = tables_.hasVariants(launch.getKernel());
+  if (!tiling && !onDevice)
     return launch.emitError("kernel @")
            << launch.getKernel() << " has no tiling: no code was generated for it";
   if (failed(mapCacheResults(launch)) || failed(addBuffers(launch)))
@@ -158,8 +159,8 @@ LogicalResult PlanFunctionWriter::addLaunch(exec::LaunchOp launch) {
   plan::LaunchT step;
   step.kernel = tables_.kernel(launch.getKernel());
   step.rows = owned(planRows(extents_.ofLaunch(launch)));
-  step.row_tile = static_cast<uint32_t>(tiling->getRows());
-  step.column_tiles = static_cast<uint32_t>(tiling->getColumns());
+  step.row_tile = onDevice ? 0 : static_cast<uint32_t>(tiling->getRows());
+  step.column_tiles = onDevice ? 1 : static_cast<uint32_t>(tiling->getColumns());
   for (Value input : launch.getInputs())
     if (!isa<epi::StepType>(input.getType()))
       step.args.push_back(ref(input));

@@ -3,24 +3,12 @@
 #include "llvm/ADT/TypeSwitch.h"
 
 #include "codegen/cpu/KernelLibrary.h"
+#include "compiler/driver/PlanKernelWriter.h"
 #include "compiler/driver/WeightLayout.h"
 
 using namespace mlir;
 
 namespace epigraph {
-
-static plan::DType planDType(DType dtype) {
-  switch (dtype) {
-  case DType::BF16:
-    return plan::DType::BF16;
-  case DType::I32:
-    return plan::DType::I32;
-  case DType::F8_E4M3:
-    return plan::DType::F8E4M3;
-  default:
-    return plan::DType::F32;
-  }
-}
 
 plan::DType planDType(Type elementType) { return planDType(dtypeOf(elementType)); }
 
@@ -55,9 +43,11 @@ plan::Rows planRows(RowExtent extent) {
       static_cast<uint32_t>(extent.factor));
 }
 
-PlanTables::PlanTables(ModuleOp module) {
+PlanTables::PlanTables(ModuleOp module, const DeviceKernels *device) {
   addWeights(module);
   addKernels(module);
+  if (device)
+    addVariants(*device);
 }
 
 void PlanTables::addWeights(ModuleOp module) {
@@ -80,6 +70,13 @@ void PlanTables::addKernels(ModuleOp module) {
     kernels_.try_emplace(op.getSymName(), plan_.kernels.size());
     plan_.kernels.push_back(std::move(kernel));
   }
+}
+
+void PlanTables::addVariants(const DeviceKernels &device) {
+  for (const DeviceKernel &kernel : device.kernels)
+    epigraph::addVariants(kernel, *plan_.kernels[kernels_.at(kernel.name)]);
+  plan_.workspace_bytes = device.workspaceBytes;
+  plan_.token_items = device.tokenItems;
 }
 
 FailureOr<uint32_t> PlanTables::cache(epi::KvCacheOp op) {

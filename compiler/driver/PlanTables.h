@@ -20,11 +20,16 @@ plan::Rows planRows(RowExtent extent);
 /// Weights, kernels, caches and placements, each with its index in the plan.
 class PlanTables {
 public:
-  /// Takes all weights and kernels of `module`.
-  explicit PlanTables(mlir::ModuleOp module);
+  /// Takes all weights and kernels of `module`. `device` describes the launches of each kernel, by
+  /// name; null: they are a CPU's.
+  PlanTables(mlir::ModuleOp module, const DeviceKernels *device);
 
   uint32_t weight(llvm::StringRef name) const { return weights_.at(name); }
   uint32_t kernel(llvm::StringRef name) const { return kernels_.at(name); }
+  /// Whether the launches of a kernel are described by its variants.
+  bool hasVariants(llvm::StringRef name) const {
+    return !plan_.kernels[kernel(name)]->variants.empty();
+  }
   /// The cache that `op` names, made at its first use. Fails, with a diagnostic, if two uses differ
   /// in type.
   mlir::FailureOr<uint32_t> cache(epi::KvCacheOp op);
@@ -36,6 +41,7 @@ public:
 private:
   void addWeights(mlir::ModuleOp module);
   void addKernels(mlir::ModuleOp module);
+  void addVariants(const DeviceKernels &device);
 
   plan::PlanT plan_;
   llvm::StringMap<uint32_t> weights_;

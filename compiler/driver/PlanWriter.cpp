@@ -34,8 +34,8 @@ LogicalResult addHead(ModuleOp module, plan::PlanT &plan) {
 
 } // namespace
 
-FailureOr<WrittenPlan> writePlan(ModuleOp module) {
-  PlanTables tables(module);
+FailureOr<WrittenPlan> writePlan(ModuleOp module, const DeviceKernels *device) {
+  PlanTables tables(module, device);
   plan::PlanT &plan = tables.plan();
   WrittenPlan written;
   if (failed(addHead(module, plan)))

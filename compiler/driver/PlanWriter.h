@@ -7,6 +7,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include "runtime/artifact/DeviceKernel.h"
+
 namespace epigraph {
 
 /// Sizes that follow from a plan.
@@ -22,8 +24,10 @@ struct WrittenPlan {
 };
 
 /// Writes the plan of `module`, which must have gone through all phases to codegen, and verifies it
-/// as the runtime will. Fails with a diagnostic at the operation that a plan cannot express.
-mlir::FailureOr<WrittenPlan> writePlan(mlir::ModuleOp module);
+/// as the runtime will. `device` describes the launches of every kernel; null: they are a CPU's,
+/// and each has a tiling. Fails with a diagnostic at the operation that a plan cannot express.
+mlir::FailureOr<WrittenPlan> writePlan(mlir::ModuleOp module,
+                                       const DeviceKernels *device = nullptr);
 
 } // namespace epigraph
 

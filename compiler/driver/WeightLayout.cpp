@@ -14,6 +14,8 @@ uint64_t StoredWeight::bytes() const {
 DType dtypeOf(Type elementType) {
   if (elementType.isBF16())
     return DType::BF16;
+  if (isa<Float8E4M3FNType>(elementType))
+    return DType::F8_E4M3;
   assert((elementType.isF32() || elementType.isInteger(32)) && "no other tensors exist");
   return elementType.isF32() ? DType::F32 : DType::I32;
 }

@@ -43,10 +43,11 @@ struct DeviceVariant {
   std::vector<DeviceLaunch> launches;
 };
 
-/// One exec.kernel.
+/// One exec.kernel. Code generation gives it the name of the operation; in a plan, and for drivers,
+/// it is a C identifier, which on a CPU is the symbol of its entry point.
 struct DeviceKernel {
   std::string name;
-  std::vector<DeviceVariant> variants;
+  std::vector<DeviceVariant> variants; ///< of a CPU's kernels none
 };
 
 /// All kernels of a library, and what they need beside their arguments.

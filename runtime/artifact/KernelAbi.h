@@ -111,8 +111,8 @@ static_assert(offsetof(DeviceStep, tokens) == 56 && offsetof(DeviceStep, counts)
 //   4. const int32_t *count, the quantity that the launch's rows are counted in: one of
 //      DeviceStep::counts, or the received rows of an exchange;
 //   5. int32_t factor: rows = *count * factor;
-//   6. int32_t capacity: the most rows, as Plan.h's deviceRows has them; the distance between
-//      columns of column-major matrices;
+//   6. int32_t capacity: the most rows (DeviceRows.h); the distance between columns of column-major
+//      matrices;
 //   7. void *workspace, of Plan.workspace_bytes. Counters in it are left zero.
 // Blocks are one-dimensional, and those beyond the rows or items of the step do nothing.
 

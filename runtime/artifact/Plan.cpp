@@ -18,6 +18,20 @@ uint64_t elementBytes(plan::DType dtype) {
   return 4;
 }
 
+DType storedType(plan::DType dtype) {
+  switch (dtype) {
+  case plan::DType::F32:
+    return DType::F32;
+  case plan::DType::BF16:
+    return DType::BF16;
+  case plan::DType::I32:
+    return DType::I32;
+  case plan::DType::F8E4M3:
+    return DType::F8_E4M3;
+  }
+  return DType::F32; // not reached: a verified plan has no other
+}
+
 uint32_t ranksAlong(plan::Axis axis, const plan::Plan &plan) {
   return axis == plan::Axis::Tensor ? plan.tensor() : plan.ranks() / plan.tensor();
 }

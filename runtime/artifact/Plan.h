@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
+#include "runtime/artifact/DType.h"
+#include "runtime/artifact/DeviceKernel.h"
 #include "runtime/artifact/plan_generated.h"
 
 namespace epigraph {
@@ -24,6 +26,12 @@ inline constexpr uint64_t kBufferAlignment = 64;
 
 /// Bytes of one element of a buffer, weight or cache.
 uint64_t elementBytes(plan::DType dtype);
+
+/// The type of stored tensors that such elements have.
+DType storedType(plan::DType dtype);
+
+/// The kernels of a verified plan, in its order; without variants those of a CPU.
+std::vector<DeviceKernel> kernelsOf(const plan::Plan &plan);
 
 /// Ranks along `axis` of the plan's mesh.
 uint32_t ranksAlong(plan::Axis axis, const plan::Plan &plan);

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "runtime/artifact/DeviceRows.h"
 #include "runtime/artifact/plan_generated.h"
 #include "runtime/base/Status.h"
 
@@ -26,6 +27,15 @@ inline bool isPrintable(std::string_view name) {
     return false;
   for (char c : name)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      return false;
+  return true;
+}
+
+inline bool isIdentifier(std::string_view name) {
+  if (name.empty() || (name[0] >= '0' && name[0] <= '9'))
+    return false;
+  for (char c : name)
+    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
       return false;
   return true;
 }
@@ -55,6 +65,15 @@ absl::Status verifyFunction(const Plan &plan, const Function &function, const st
 /// way, all that started have finished at the end, and meanwhile no step touches their memory, as
 /// far as a plan tells.
 absl::Status verifyWaits(const Function &function, const std::string &where);
+
+/// Verifies the variants of a kernel by themselves; `where` names the kernel.
+absl::Status verifyVariants(const Plan &plan, const Kernel &kernel, const std::string &where);
+
+/// Verifies a launch of a verified kernel that has variants: what they make of its rows and
+/// arguments.
+absl::Status verifyLaunchOnDevice(const Plan &plan, const Function &function,
+                                  const DeviceRows &rows, const Launch &launch,
+                                  const std::string &where);
 
 } // namespace epigraph::plan
 

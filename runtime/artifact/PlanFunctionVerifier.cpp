@@ -2,6 +2,7 @@
 // scattered so far.
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <unordered_map>
 #include <vector>
@@ -22,6 +23,8 @@ public:
     EPIGRAPH_RETURN_IF_ERROR(collectExchanges());
     EPIGRAPH_RETURN_IF_ERROR(verifyInputs());
     EPIGRAPH_RETURN_IF_ERROR(verifyBuffers());
+    if (isDevicePlan(plan_))
+      EPIGRAPH_RETURN_IF_ERROR(verifyDeviceBuffers());
     for (uint32_t i = 0; i < function_.steps()->size(); ++i) {
       const Step &step = *function_.steps()->Get(i);
       std::string where = absl::StrCat(where_, ".steps[", i, "]");
@@ -39,6 +42,7 @@ private:
   absl::Status collectExchanges();
   absl::Status verifyInputs();
   absl::Status verifyBuffers();
+  absl::Status verifyDeviceBuffers();
   absl::Status verifyOutputs();
   absl::Status verifyStep(const Step &step, const std::string &where);
   absl::Status verifyLaunch(const Launch &launch, const std::string &where);
@@ -63,6 +67,7 @@ private:
   const Plan &plan_;
   const Function &function_;
   std::string where_;
+  std::optional<DeviceRows> deviceRows_;             ///< of a plan for a device
   std::set<uint16_t> exchanges_;                     ///< that some step scatters
   std::unordered_map<uint16_t, uint32_t> scattered_; ///< so far, with their placement
 };
@@ -123,6 +128,22 @@ absl::Status FunctionVerifier::verifyBuffers() {
     if (__builtin_mul_overflow(rowBytes, rows, &needed) || needed > buffer.bytes())
       return invalid(where, ".bytes: ", buffer.bytes(), " cannot hold ", rows, " rows of ",
                      rowBytes, " bytes");
+  }
+  return absl::OkStatus();
+}
+
+/// Device kernels may write rows up to a multiple of kDeviceRowMultiple.
+absl::Status FunctionVerifier::verifyDeviceBuffers() {
+  deviceRows_.emplace(plan_, function_);
+  for (uint32_t i = 0; i < function_.buffers()->size(); ++i) {
+    const Buffer &buffer = *function_.buffers()->Get(i);
+    const uint64_t rows = deviceRows_->most(*buffer.rows());
+    const uint64_t rowBytes = buffer.row_elements() * elementBytes(buffer.dtype());
+    uint64_t needed = 0;
+    if (rows == 0 || __builtin_mul_overflow(rowBytes, rows, &needed) || needed > buffer.bytes())
+      return invalid(where_, ".buffers[", i, "].bytes: ", buffer.bytes(), " cannot hold ",
+                     std::max(rows, kDeviceRowMultiple), " rows of ", rowBytes,
+                     " bytes: those of the limits, to a multiple of ", kDeviceRowMultiple);
   }
   return absl::OkStatus();
 }
@@ -216,7 +237,8 @@ absl::Status FunctionVerifier::verifyLaunch(const Launch &launch, const std::str
     return invalid(where, ".column_tiles: expected at least 1");
   if (__builtin_mul_overflow(rowTiles, launch.column_tiles(), &tiles) || tiles > INT64_MAX)
     return invalid(where, ": ", rowTiles, " x ", launch.column_tiles(), " tiles overflow");
-  return absl::OkStatus();
+  return deviceRows_ ? verifyLaunchOnDevice(plan_, function_, *deviceRows_, launch, where)
+                     : absl::OkStatus();
 }
 
 absl::Status FunctionVerifier::verifyCollective(const Collective &collective,

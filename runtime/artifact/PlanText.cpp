@@ -46,6 +46,46 @@ std::string_view dtypeText(plan::DType dtype) {
   return kNames[static_cast<size_t>(dtype)];
 }
 
+/// What `value` says, where 0 stands for the rows of the operand.
+std::string orRowsText(uint64_t value) { return value ? absl::StrCat(value) : "rows"; }
+
+std::string mapText(const plan::TensorMap &map) {
+  const auto append = [](std::string *out, uint64_t value) {
+    absl::StrAppend(out, orRowsText(value));
+  };
+  return absl::StrCat("argument ", map.operand(), " as ", abslView(dtypeText(map.element())), " [",
+                      absl::StrJoin(*map.sizes(), ", ", append), "] strides [",
+                      absl::StrJoin(*map.strides(), ", ", append), "] box [",
+                      absl::StrJoin(*map.box(), ", "), "] swizzle ", map.swizzle_bytes());
+}
+
+std::string gridText(const plan::DeviceLaunch &launch) {
+  const std::string columns = absl::StrCat(" x ", launch.column_tiles());
+  switch (launch.grid()) {
+  case plan::DeviceGrid::Rows:
+    return launch.row_tile() == 0 ? absl::StrCat(launch.column_tiles())
+                                  : absl::StrCat("rows/", launch.row_tile(), columns);
+  case plan::DeviceGrid::TokenItems:
+    return "token items" + columns;
+  case plan::DeviceGrid::TileItems:
+    return "tile items" + columns;
+  }
+  return "?";
+}
+
+std::string deviceLaunchText(const plan::DeviceLaunch &launch) {
+  std::string result =
+      absl::StrCat(text(launch.symbol()), ": blocks ", gridText(launch), " of ", launch.threads(),
+                   " threads, ", launch.shared_bytes(), " bytes shared");
+  if (launch.cluster() != 1)
+    absl::StrAppend(&result, ", clusters of ", launch.cluster());
+  if (launch.blocks_per_core() != 0)
+    absl::StrAppend(&result, ", at most ", launch.blocks_per_core(), " a core");
+  if (launch.early())
+    absl::StrAppend(&result, ", early");
+  return result;
+}
+
 class PlanPrinter {
 public:
   explicit PlanPrinter(const plan::Plan &plan) : plan_(plan) {}
@@ -53,6 +93,7 @@ public:
   std::string print() {
     printHead();
     printTables();
+    printKernels();
     for (const plan::Function *function : *plan_.functions())
       printFunction(*function);
     return std::move(out_);
@@ -68,7 +109,9 @@ private:
     line("plan version ", plan_.version(), ": ", plan_.ranks(), " ranks",
          plan_.tensor() == 1 ? "" : absl::StrCat(" in groups of ", plan_.tensor()), ", ",
          plan_.attention() == plan::Attention::Data ? "data-parallel" : "replicated",
-         " attention, arena ", plan_.arena_bytes(), " bytes");
+         " attention, arena ", plan_.arena_bytes(), " bytes",
+         plan_.workspace_bytes() == 0 ? "" : absl::StrCat(", workspace ", plan_.workspace_bytes()),
+         plan_.token_items() == 0 ? "" : absl::StrCat(", token items ", plan_.token_items()));
     line("limits: ", limits.batch_tokens(), " batch tokens, ", limits.sequences(), " sequences, ",
          limits.context(), " context, ", limits.page_tokens(), " tokens a page");
   }
@@ -84,6 +127,29 @@ private:
     for (uint32_t i = 0; i < plan_.placements()->size(); ++i)
       line("placement ", i, ": owner of each expert ",
            absl::StrJoin(*plan_.placements()->Get(i)->owner(), " "));
+  }
+
+  void printKernels() {
+    for (const plan::Kernel *kernel : *plan_.kernels()) {
+      if (!kernel->variants())
+        continue; // The launches say all there is.
+      line("kernel ", text(kernel->symbol()));
+      for (const plan::Variant *variant : *kernel->variants()) {
+        line("  ",
+             variant->most_rows() ? absl::StrCat("up to ", variant->most_rows(), " rows")
+                                  : "any rows",
+             variant->one_token_each() ? ", one token of each sequence" : "");
+        for (const plan::DeviceLaunch *launch : *variant->launches())
+          printDeviceLaunch(*launch);
+      }
+    }
+  }
+
+  void printDeviceLaunch(const plan::DeviceLaunch &launch) {
+    line("    ", deviceLaunchText(launch));
+    if (launch.maps())
+      for (const plan::TensorMap *map : *launch.maps())
+        line("      ", mapText(*map));
   }
 
   void printFunction(const plan::Function &function) {

@@ -12,18 +12,10 @@ namespace epigraph {
 using plan::checkEnum;
 using plan::checkName;
 using plan::invalid;
+using plan::isIdentifier;
 using plan::view;
 
 namespace {
-
-bool isIdentifier(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9'))
-    return false;
-  for (char c : name)
-    if (!(c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')))
-      return false;
-  return true;
-}
 
 absl::Status verifyLimits(const plan::Plan &plan) {
   const plan::Limits &limits = *plan.limits();
@@ -41,6 +33,9 @@ absl::Status verifyLimits(const plan::Plan &plan) {
   if (plan.tensor() == 0 || plan.ranks() % plan.tensor() != 0)
     return invalid("tensor: expected a divisor of the ", plan.ranks(), " ranks, found ",
                    plan.tensor());
+  if (plan.workspace_bytes() > INT64_MAX || plan.token_items() > INT32_MAX / 2)
+    return invalid("workspace_bytes or token_items: ", plan.workspace_bytes(), " and ",
+                   plan.token_items(), " are more than any device has use for");
   return checkEnum(plan.attention(), plan::Attention::MAX, "attention");
 }
 
@@ -52,6 +47,8 @@ absl::Status verifyKernels(const plan::Plan &plan) {
       return invalid("kernels[", i, "].symbol: expected a C identifier");
     if (!symbols.insert(symbol).second)
       return invalid("kernels[", i, "].symbol: \"", abslView(symbol), "\" is there twice");
+    EPIGRAPH_RETURN_IF_ERROR(
+        plan::verifyVariants(plan, *plan.kernels()->Get(i), absl::StrCat("kernels[", i, "]")));
   }
   return absl::OkStatus();
 }

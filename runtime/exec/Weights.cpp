@@ -19,20 +19,6 @@ std::vector<uint64_t> shapeOf(const plan::Weight &weight) {
   return {weight.shape()->begin(), weight.shape()->end()};
 }
 
-DType storedType(plan::DType dtype) {
-  switch (dtype) {
-  case plan::DType::F32:
-    return DType::F32;
-  case plan::DType::BF16:
-    return DType::BF16;
-  case plan::DType::I32:
-    return DType::I32;
-  case plan::DType::F8E4M3:
-    return DType::F8_E4M3;
-  }
-  return DType::F32; // not reached: a verified plan has no other
-}
-
 absl::Status checkWeight(const plan::Weight &weight, const TensorView *tensor,
                          const std::string &file) {
   const std::string where =
