@@ -35,8 +35,12 @@ public:
   int64_t columns() const;
   /// Whether the sums are stored as they are, once rounded: as result 0, and nothing else.
   bool isPlain() const;
-  /// The epi.quantize whose results the kernel yields; null if there is none.
-  epi::QuantizeOp quantize() const { return quantizeOp; }
+  /// The results that hold what epi.quantize makes: e4m3 values, and their scales (column-major:
+  /// block b of row r at element b * capacity + r). None if the kernel does not quantize.
+  struct Quantized {
+    unsigned values, scales;
+  };
+  const std::optional<Quantized> &quantized() const { return quantization; }
 
   /// The bias of `count` neighbouring products from `column` (of the product, not of a part) on;
   /// empty if there is none.
@@ -70,6 +74,8 @@ private:
   mlir::LogicalResult readOperand(KernelAssembly &assembly, mlir::Operation *op,
                                   mlir::Value operand);
   mlir::LogicalResult readYields(KernelAssembly &assembly);
+  mlir::LogicalResult readQuantize(KernelAssembly &assembly, epi::QuantizeOp op);
+  bool isComputed(mlir::Value value) const;
   /// The part of the product that `value` is.
   std::optional<int64_t> partOf(mlir::Value value) const;
   Vals valuesOf(KernelFrame &frame, mlir::Value value, llvm::ArrayRef<Val> sums,
@@ -80,7 +86,7 @@ private:
   LinearProblem problem;
   int64_t numParts = 1;
   llvm::SmallVector<mlir::Value> partValues; ///< the product, or the results of its split
-  epi::QuantizeOp quantizeOp;
+  std::optional<Quantized> quantization;
   llvm::SmallVector<Yielded> yields;
   std::map<void *, TensorView> views; ///< operands read from memory
 };
@@ -90,6 +96,8 @@ private:
 Vals loadFloats(Emitter &e, mlir::Type element, Val address, int64_t count, int64_t alignment);
 void storeFloats(Emitter &e, mlir::Type element, llvm::ArrayRef<Val> values, Val address,
                  int64_t alignment);
+/// An even number of float32 `values` rounded to 16-bit elements, two to an i32.
+Vals packPairs(Emitter &e, mlir::Type element, llvm::ArrayRef<Val> values);
 
 } // namespace epigraph::cuda
 
