@@ -11,6 +11,7 @@ namespace epigraph {
 namespace {
 
 using namespace plan;
+using plan::DType; // not that of stored tensors
 using namespace testmodel;
 
 Ref input(uint32_t index) { return {RefKind::Input, index}; }
