@@ -223,7 +223,7 @@ plan::PlanT testPlan(const TestArtifactOptions &options) {
   plan.limits->page_tokens = kPageTokens;
   plan.caches.push_back(std::make_unique<CacheT>());
   plan.caches[0]->name = "layers.0";
-  plan.caches[0]->dtype = DType::F32;
+  plan.caches[0]->dtype = plan::DType::F32;
   plan.caches[0]->entry_elements = kHidden;
   plan.placements.push_back(std::make_unique<PlacementT>());
   for (int32_t expert = 0; expert < kExperts; ++expert)
@@ -231,10 +231,10 @@ plan::PlanT testPlan(const TestArtifactOptions &options) {
         static_cast<uint16_t>(expert * static_cast<int32_t>(options.ranks) / kExperts));
 
   PlanDraft builder(plan);
-  builder.addWeight("table", DType::F32, {kVocab, kHidden}, true);
-  builder.addWeight("head", DType::F32, {kVocab, kHidden}, true);
-  builder.addWeight("scale", DType::F32, {kExperts / options.ranks}, false);
-  builder.addWeight("rank", DType::I32, {1}, false);
+  builder.addWeight("table", plan::DType::F32, {kVocab, kHidden}, true);
+  builder.addWeight("head", plan::DType::F32, {kVocab, kHidden}, true);
+  builder.addWeight("scale", plan::DType::F32, {kExperts / options.ranks}, false);
+  builder.addWeight("rank", plan::DType::I32, {1}, false);
   addMain(builder, options);
   addMtp(builder, options);
   if (options.changePlan)
