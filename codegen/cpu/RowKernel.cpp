@@ -8,7 +8,7 @@
 // exactly where their types say so.
 #include "codegen/cpu/Elementwise.h"
 #include "codegen/cpu/KernelBuilders.h"
-#include "codegen/cpu/RowLayout.h"
+#include "codegen/target/RowLayout.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 

@@ -2,12 +2,12 @@
 // element in all inputs join a piece, and pieces that repeat at equal distances (the heads of a
 // [rows, heads, dims] value) become one run with a count. Brute force, but a row has some ten
 // thousand elements at most, and no case is special.
-#include "codegen/cpu/RowLayout.h"
-#include "codegen/cpu/Elementwise.h"
+#include "codegen/target/RowLayout.h"
+#include "codegen/target/Elementwise.h"
 
 using namespace mlir;
 
-namespace epigraph::cpu {
+namespace epigraph {
 namespace {
 
 /// Pieces that may repeat together; a concat of more parts along an inner dimension is emitted
@@ -165,4 +165,4 @@ SmallVector<Run> RowLayout::runsOf(Value value, int64_t period) {
   return runs;
 }
 
-} // namespace epigraph::cpu
+} // namespace epigraph

@@ -1,14 +1,14 @@
 // How the elements of one row of an expression lie in memory. splits, reshapes and concats inside a
 // row kernel move no data; this analysis divides a row into runs along which every input is
 // contiguous.
-#ifndef EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
-#define EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
+#ifndef EPIGRAPH_CODEGEN_TARGET_ROWLAYOUT_H
+#define EPIGRAPH_CODEGEN_TARGET_ROWLAYOUT_H
 
 #include "codegen/target/TensorView.h"
 #include "dialects/epi/Epi.h"
 #include "llvm/ADT/DenseMap.h"
 
-namespace epigraph::cpu {
+namespace epigraph {
 
 /// A place in the row of a value, counted in elements: `start`, moving by `step` from one
 /// repetition to the next.
@@ -64,6 +64,6 @@ private:
   llvm::DenseMap<mlir::Value, std::optional<TensorView>> views;
 };
 
-} // namespace epigraph::cpu
+} // namespace epigraph
 
-#endif // EPIGRAPH_CODEGEN_CPU_ROWLAYOUT_H
+#endif // EPIGRAPH_CODEGEN_TARGET_ROWLAYOUT_H
