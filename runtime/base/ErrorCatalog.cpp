@@ -196,6 +196,24 @@ constexpr ErrorInfo kCatalog[] = {
     {ErrorCode::BadManifest, BadInput, "",
      "manifest.json was changed, or is of another version of the format", "compile it again",
      "epigraph compile MODEL_DIR -o NAME.epi"},
+    {ErrorCode::NoGpu, Unsupported, "this machine has no usable NVIDIA GPU: …",
+     "an artifact for CUDA on a machine without a GPU or without NVIDIA's driver, or with all GPUs "
+     "hidden by CUDA_VISIBLE_DEVICES",
+     "run it where `epigraph doctor` finds a GPU; in a container, pass the GPUs on",
+     "epigraph doctor"},
+    {ErrorCode::DriverTooOld, Unsupported,
+     "the NVIDIA driver of this machine is for CUDA …, and the artifact's kernels need CUDA …",
+     "an old driver", "install the driver that the message names, or a later one",
+     "epigraph doctor"},
+    {ErrorCode::WrongGpu, Unsupported,
+     "GPU … (…) has compute capability …, and the artifact's kernels were compiled for …; …",
+     "the artifact was compiled for another generation of GPUs",
+     "run it on a GPU that has what the message names", "epigraph doctor"},
+    {ErrorCode::TooFewGpus, Unsupported,
+     "local rank … needs a GPU of its own, and this process sees …; …",
+     "more ranks on this machine than GPUs, or a launcher that shows each rank one GPU only",
+     "start as many ranks as there are GPUs, and let every rank see all of them",
+     "mpirun -n 2 epigraph run NAME.epi --prompt TEXT"},
 
     {ErrorCode::PromptTooLong, Resources,
      "… tokens, and the artifact was compiled for a context of …",
@@ -240,6 +258,11 @@ constexpr ErrorInfo kCatalog[] = {
      "… has made no progress for …",
      "a rank took longer than --deadline", "on a busy machine raise it; else report it",
      "epigraph run NAME.epi --prompt TEXT --deadline 300"},
+    {ErrorCode::DeviceFailed, Internal, "kernels on GPU … failed: …",
+     "a kernel read or wrote outside of its memory, or the GPU itself failed: a bug, or broken "
+     "hardware; the process cannot use the GPU any more",
+     "run it again under compute-sanitizer and report what it says; look for Xid errors in dmesg",
+     "compute-sanitizer epigraph run NAME.epi --ids 0"},
 };
 
 } // namespace

@@ -62,6 +62,10 @@ enum class ErrorCode : uint16_t {
   UnsupportedTokenizer = 509,
   BadPlan = 510,
   BadManifest = 511,
+  NoGpu = 512,
+  DriverTooOld = 513,
+  WrongGpu = 514,
+  TooFewGpus = 515,
   // Running.
   PromptTooLong = 601,
   CachesTooSmall = 602,
@@ -73,6 +77,7 @@ enum class ErrorCode : uint16_t {
   NoMtp = 608,
   NoFreePages = 609,
   Deadline = 610,
+  DeviceFailed = 611,
 };
 
 /// What `epigraph explain` says.
