@@ -1,0 +1,203 @@
+#include "codegen/cuda/KernelAssembly.h"
+
+#include <cstddef>
+
+#include "codegen/cuda/KernelLibrary.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "runtime/artifact/KernelAbi.h"
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+namespace {
+
+constexpr int64_t kMapBytes = 128;
+/// Parameters after the maps and pointers: step, count, factor, capacity, workspace.
+constexpr size_t kLastParameters = 5;
+
+size_t pointersOf(exec::KernelOp kernel) {
+  size_t count = 0;
+  for (Type type : kernel.getArgumentTypes())
+    count += !isa<epi::StepType>(type);
+  for (Type type : kernel.getResultTypes())
+    count += isa<TensorType>(type);
+  return count;
+}
+
+SmallVector<Type> parameterTypes(exec::KernelOp kernel, size_t maps) {
+  MLIRContext *context = kernel.getContext();
+  Type global = LLVM::LLVMPointerType::get(context, kGlobal);
+  Type i32 = IntegerType::get(context, 32);
+  SmallVector<Type> types(maps, LLVM::LLVMPointerType::get(context, kGeneric));
+  types.append(pointersOf(kernel), global);
+  types.append({global, global, i32, i32, global});
+  return types;
+}
+
+LLVM::LLVMFuncOp declare(ImplicitLocOpBuilder &b, exec::KernelOp kernel, StringRef symbol,
+                         const FunctionSpec &spec) {
+  Type type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                          parameterTypes(kernel, spec.maps.size()));
+  auto function = LLVM::LLVMFuncOp::create(b, symbol, cast<LLVM::LLVMFunctionType>(type));
+  auto i32 = [&](int64_t value) { return b.getI32IntegerAttr(static_cast<int32_t>(value)); };
+  function->setAttr("nvvm.kernel", b.getUnitAttr());
+  function->setAttr("nvvm.maxntid", b.getDenseI32ArrayAttr({static_cast<int32_t>(spec.threads)}));
+  function->setAttr("nvvm.minctasm", i32(spec.blocksOfCore));
+  if (spec.cluster > 1)
+    function->setAttr("nvvm.cluster_dim",
+                      b.getDenseI32ArrayAttr({static_cast<int32_t>(spec.cluster), 1, 1}));
+  Type mapStorage = LLVM::LLVMArrayType::get(b.getI8Type(), kMapBytes);
+  for (unsigned i = 0; i < spec.maps.size(); ++i) {
+    function.setArgAttr(i, "llvm.byval", TypeAttr::get(mapStorage));
+    function.setArgAttr(i, "llvm.align", i32(64));
+    function.setArgAttr(i, "nvvm.grid_constant", b.getUnitAttr());
+  }
+  return function;
+}
+
+DeviceLaunch launchOf(const FunctionSpec &spec, std::string symbol) {
+  DeviceLaunch launch;
+  launch.symbol = std::move(symbol);
+  launch.threads = static_cast<uint32_t>(spec.threads);
+  launch.sharedBytes = static_cast<uint32_t>(spec.sharedBytes);
+  launch.cluster = static_cast<uint32_t>(spec.cluster);
+  launch.early = spec.early;
+  launch.grid = spec.grid;
+  launch.rowTile = static_cast<uint32_t>(spec.rowTile);
+  launch.columnTiles = static_cast<uint32_t>(spec.columnTiles);
+  launch.blocksPerCore = static_cast<uint32_t>(spec.persistent);
+  launch.maps = spec.maps;
+  return launch;
+}
+
+} // namespace
+
+KernelFrame::KernelFrame(exec::KernelOp kernel, ImplicitLocOpBuilder &builder,
+                         LLVM::LLVMFuncOp function, size_t maps)
+    : e(builder), kernel(kernel), function(function), maps(maps), pointers(pointersOf(kernel)) {}
+
+Val KernelFrame::parameter(size_t index) {
+  return e.wrap(function.getArgument(static_cast<unsigned>(index)));
+}
+
+Val KernelFrame::map(size_t index) { return parameter(index); }
+
+Val KernelFrame::address(BlockArgument argument) {
+  size_t index = 0;
+  for (BlockArgument other : kernel.getBody().getArguments()) {
+    if (other == argument)
+      break;
+    index += !isa<epi::StepType>(other.getType());
+  }
+  return parameter(maps + index);
+}
+
+Val KernelFrame::result(unsigned index) {
+  size_t place = pointers;
+  for (Type type : kernel.getResultTypes().drop_front(index))
+    place -= isa<TensorType>(type);
+  return parameter(maps + place);
+}
+
+Val KernelFrame::rowAddress(const TensorView &view, Val row) {
+  const int64_t bytes = view.elementType.getIntOrFloatBitWidth() / 8;
+  Val base = e.offset(address(view.argument), view.offset * bytes);
+  return view.hasRows ? e.at(base, row, view.rowStride * bytes) : base;
+}
+
+Val KernelFrame::resultRow(unsigned index, Val row) {
+  auto type = cast<RankedTensorType>(kernel.getResultTypes()[index]);
+  int64_t bytes = type.getElementTypeBitWidth() / 8;
+  for (int64_t size : staticShape(type))
+    bytes *= size;
+  return e.at(result(index), row, bytes);
+}
+
+Val KernelFrame::rows() {
+  Val count = e.load(e.i32(), parameter(maps + pointers + 1));
+  return count * parameter(maps + pointers + 2);
+}
+
+Val KernelFrame::capacity() { return parameter(maps + pointers + 3); }
+Val KernelFrame::workspace() { return parameter(maps + pointers + 4); }
+
+Val KernelFrame::stepPointer(int64_t offset) {
+  return e.load(e.pointer(kGlobal), e.offset(parameter(maps + pointers), offset));
+}
+
+Val KernelFrame::stepInt(int64_t offset) {
+  return e.load(e.i32(), e.offset(parameter(maps + pointers), offset));
+}
+
+KernelAssembly::KernelAssembly(exec::KernelOp kernel, ModuleOp module, const CudaTarget &target)
+    : kernel(kernel), target(target), module(module) {
+  built.name = kernel.getSymName().str();
+}
+
+void KernelAssembly::beginVariant(int64_t mostRows, bool oneTokenEach) {
+  built.variants.push_back({static_cast<uint32_t>(mostRows), oneTokenEach, {}});
+}
+
+void KernelAssembly::addFunction(const FunctionSpec &spec,
+                                 llvm::function_ref<void(KernelFrame &)> body) {
+  std::string symbol = deviceSymbol(kernel.getSymName());
+  if (!spec.suffix.empty())
+    symbol += "_" + spec.suffix;
+  ImplicitLocOpBuilder b(kernel.getLoc(), kernel.getContext());
+  b.setInsertionPointToEnd(module.getBody());
+  LLVM::LLVMFuncOp function = declare(b, kernel, symbol, spec);
+  b.setInsertionPointToStart(function.addEntryBlock(b));
+  KernelFrame frame(kernel, b, function, spec.maps.size());
+  body(frame);
+  LLVM::ReturnOp::create(b, ValueRange());
+  if (built.variants.empty())
+    beginVariant();
+  built.variants.back().launches.push_back(launchOf(spec, std::move(symbol)));
+}
+
+void KernelAssembly::needWorkspace(int64_t bytes) { workspace = std::max(workspace, bytes); }
+
+void KernelAssembly::needTokenItems(int64_t wanted) {
+  items = std::max(items, static_cast<uint32_t>(wanted));
+}
+
+FailureOr<TensorView> KernelAssembly::view(Operation *op, Value operand, StringRef name) {
+  if (std::optional<TensorView> view = resolveView(operand))
+    return *view;
+  InFlightDiagnostic diagnostic =
+      op->emitError("CUDA kernel @")
+      << kernel.getSymName() << " cannot read '" << name
+      << "' in place: it must be an argument, or a split or reshape of one that keeps its elements "
+         "where they are; outline the operation that computes it as a kernel of its own";
+  if (Operation *producer = operand.getDefiningOp())
+    diagnostic.attachNote(producer->getLoc()) << "computed here";
+  return diagnostic;
+}
+
+FailureOr<unsigned> KernelAssembly::yieldedAs(Operation *op, Value value) {
+  auto yield = cast<exec::YieldOp>(kernel.getBody().front().getTerminator());
+  auto found = llvm::find(yield.getValues(), value);
+  if (found == yield.getValues().end() || llvm::count(yield.getValues(), value) > 1)
+    return op->emitError("CUDA kernel @")
+           << kernel.getSymName()
+           << " must yield this operation's result, once and as it is; outline what follows it as "
+              "a kernel of its own";
+  return static_cast<unsigned>(found - yield.getValues().begin());
+}
+
+uint32_t KernelAssembly::operandIndex(BlockArgument argument) const {
+  uint32_t index = 0;
+  for (unsigned i = 0; i < argument.getArgNumber(); ++i)
+    index += !isa<epi::StepType>(argument.getOwner()->getArgument(i).getType());
+  return index;
+}
+
+uint32_t KernelAssembly::resultIndex(unsigned index) const {
+  exec::KernelOp op = kernel;
+  size_t place = pointersOf(op);
+  for (Type type : op.getResultTypes().drop_front(index))
+    place -= isa<TensorType>(type);
+  return static_cast<uint32_t>(place);
+}
+
+} // namespace epigraph::cuda

@@ -1,0 +1,68 @@
+// Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
+// row by row, or the row builder if there is none. Elementwise operations may follow a projection.
+#include "codegen/cuda/KernelBuilders.h"
+#include "dialects/ep/Ep.h"
+
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+namespace {
+
+bool isView(Operation &op) { return isa<epi::SplitOp, epi::ReshapeOp>(op); }
+
+bool isRowWise(Operation &op) {
+  return op.hasTrait<OpTrait::Elementwise>() ||
+         isa<epi::AddOp, epi::MulOp, epi::RmsNormOp, epi::SoftmaxOp, epi::ConcatOp,
+             epi::QuantizeOp>(op);
+}
+
+bool isProjection(Operation *op) {
+  return isa<epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp>(op);
+}
+
+LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
+  if (isProjection(anchor))
+    return buildLinear(assembly, anchor);
+  return llvm::TypeSwitch<Operation *, LogicalResult>(anchor)
+      .Case([&](epi::RopeOp op) { return buildRope(assembly, op); })
+      .Case([&](epi::EmbeddingOp op) { return buildEmbedding(assembly, op); })
+      .Case([&](epi::OutputRowsOp op) { return buildOutputRows(assembly, op); })
+      .Case([&](epi::KvAppendOp op) { return buildKvAppend(assembly, op); })
+      .Case([&](epi::AttentionOp op) { return buildAttention(assembly, op); })
+      .Case([&](epi::MlaAttentionOp op) {
+        return op.getUp() ? buildExpandedAttention(assembly, op) : buildMlaDecode(assembly, op);
+      })
+      .Case([&](epi::RouteOp op) { return buildRoute(assembly, op); })
+      .Case([&](epi::PermuteOp op) { return buildPermute(assembly, op); })
+      .Case([&](epi::UnpermuteOp op) { return buildUnpermute(assembly, op); })
+      .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })
+      .Case([&](epi::HalveRowsOp op) { return buildHalveRows(assembly, op); })
+      .Case([&](epi::JoinRowsOp op) { return buildJoinRows(assembly, op); })
+      .Default([&](Operation *op) {
+        return op->emitError("the CUDA target has no kernel for '")
+               << op->getName() << "', in exec.kernel @" << assembly.kernel.getSymName()
+               << "; run the passes of the earlier phases (partition, schedule), which replace it";
+      });
+}
+
+} // namespace
+
+LogicalResult buildKernel(KernelAssembly &assembly) {
+  exec::KernelOp kernel = assembly.kernel;
+  Operation *anchor = nullptr;
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    if (isView(op) || isRowWise(op))
+      continue;
+    if (anchor)
+      return op.emitError("exec.kernel @")
+             << kernel.getSymName() << " holds '" << op.getName() << "' beside '"
+             << anchor->getName()
+             << "', but a device kernel is made around one operation; outline them apart";
+    anchor = &op;
+  }
+  return anchor ? buildAnchor(assembly, anchor) : buildRows(assembly);
+}
+
+} // namespace epigraph::cuda

@@ -1,0 +1,20 @@
+// What the CUDA code generator knows of the GPU it compiles for. A description, as CpuTarget is: no
+// GPU is needed to compile for one.
+#ifndef EPIGRAPH_CODEGEN_TARGET_CUDATARGET_H
+#define EPIGRAPH_CODEGEN_TARGET_CUDATARGET_H
+
+#include <cstdint>
+#include <string>
+
+namespace epigraph {
+
+struct CudaTarget {
+  std::string name;                ///< as given on the command line: "cuda:sm_90a"
+  std::string architecture;        ///< as ptxas and LLVM name it: "sm_90a"
+  int64_t multiprocessors = 132;   ///< of the GPU that work is divided for
+  int64_t sharedBytes = 232448;    ///< shared memory that one block may take
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_CODEGEN_TARGET_CUDATARGET_H
