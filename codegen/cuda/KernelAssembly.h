@@ -7,6 +7,7 @@
 #include "codegen/target/CudaTarget.h"
 #include "codegen/target/TensorView.h"
 #include "dialects/exec/Exec.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/artifact/DeviceKernel.h"
 
