@@ -157,6 +157,12 @@ Val Emitter::bitcast(Type type, Val x) {
   return x.type() == type ? x : wrap(LLVM::BitcastOp::create(*b, type, x));
 }
 
+Val Emitter::packHalves(Val low, Val high, Type element) {
+  return bitcast(i32(), fromF32(pack({low, high}), element));
+}
+
+Val Emitter::opaque(Val x) { return ptx(i32(), "mov.b32 $0, $1;", "=r,r", x)[0]; }
+
 Val Emitter::select(Val condition, Val a, Val other) {
   return wrap(arith::SelectOp::create(*b, condition, a, other));
 }

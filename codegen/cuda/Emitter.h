@@ -126,6 +126,11 @@ public:
   /// Two e4m3 in an i16 to two f32.
   std::pair<Val, Val> unpackE4m3(Val pair);
   Val bitcast(mlir::Type type, Val x);
+  /// Two f32 to two of `element` (bf16, f16) in an i32, `low` in the low half.
+  Val packHalves(Val low, Val high, mlir::Type element);
+  /// `x` (i32) by an instruction that stays where it is: what is computed of it in a loop is not
+  /// moved out of the loop, where it would hold registers.
+  Val opaque(Val x);
 
   // Arithmetic.
   Val select(Val condition, Val a, Val b);

@@ -131,6 +131,16 @@ void copyBoxIn(Val target, Val map, ArrayRef<Val> coordinates, Val barrier, Val 
   copyBox(target, map, coordinates, barrier, blocks);
 }
 
+void prefetchBox(Val map, ArrayRef<Val> coordinates) {
+  const auto rank = static_cast<int64_t>(coordinates.size());
+  Vals operands{map};
+  operands.append(coordinates.begin(), coordinates.end());
+  map.owner().ptx({},
+                  "cp.async.bulk.prefetch.tensor." + std::to_string(rank) +
+                      "d.L2.global.tile [$0, {" + operandNames(1, rank) + "}];",
+                  "l" + repeat(",r", rank) + ",~{memory}", operands);
+}
+
 void copyBoxOut(Val map, Val source, ArrayRef<Val> coordinates) {
   Emitter &e = source.owner();
   SmallVector<Value> at(coordinates.begin(), coordinates.end());

@@ -37,6 +37,8 @@ RingPlace nextPlace(RingPlace place, int64_t stages);
 void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier);
 /// To every block of the cluster that has a bit in `blocks` (i16).
 void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier, Val blocks);
+/// Fetches a box into the second-level cache alone.
+void prefetchBox(Val map, llvm::ArrayRef<Val> coordinates);
 /// Stores a box from shared memory.
 void copyBoxOut(Val map, Val source, llvm::ArrayRef<Val> coordinates);
 void commitCopies(Emitter &e);
