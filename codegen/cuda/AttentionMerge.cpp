@@ -109,7 +109,9 @@ Val AttentionPartials::logarithm(KernelFrame &frame, Val partial, Val head) cons
 
 void needPartials(KernelAssembly &assembly, const AttentionPartials &partials, int64_t items) {
   assembly.needTokenItems(items);
-  const auto most = static_cast<int64_t>(mostPartials(static_cast<uint64_t>(items)));
+  // The step is cut for the kernel that asks for most items: one for each multiprocessor, at most.
+  const int64_t mostItems = std::max(items, assembly.target.multiprocessors);
+  const auto most = static_cast<int64_t>(mostPartials(static_cast<uint64_t>(mostItems)));
   assembly.needWorkspace(most * partials.bytes());
 }
 
