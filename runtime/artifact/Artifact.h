@@ -18,7 +18,10 @@ namespace epigraph {
 /// The names of the files of an artifact, relative to it.
 inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kPlanFile = "plan.fb";
+/// Kernels of the CPU; of a GPU; and what the latter was assembled from, for readers.
 inline constexpr std::string_view kKernelsFile = "kernels.so";
+inline constexpr std::string_view kCubinFile = "kernels.cubin";
+inline constexpr std::string_view kPtxFile = "kernels.ptx";
 inline constexpr std::string_view kTokenizerFile = "tokenizer.json";
 /// The IR after codegen, as text, if it was asked for. Nothing that runs reads it.
 inline constexpr std::string_view kIrFile = "ir/codegen.mlir";

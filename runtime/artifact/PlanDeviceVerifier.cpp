@@ -20,9 +20,9 @@ absl::Status checkRange(uint64_t value, uint64_t least, uint64_t most, const std
   return absl::OkStatus();
 }
 
-/// The FlatBuffer verifier aligns a vector's size, not its elements.
+/// The FlatBuffer verifier aligns a vector's size, not its elements. Nothing aligns none.
 absl::Status checkAligned(const flatbuffers::Vector<uint64_t> &values, const std::string &where) {
-  if (reinterpret_cast<uintptr_t>(values.Data()) % alignof(uint64_t) != 0)
+  if (values.size() != 0 && reinterpret_cast<uintptr_t>(values.Data()) % alignof(uint64_t) != 0)
     return invalid(where, ": not aligned");
   return absl::OkStatus();
 }

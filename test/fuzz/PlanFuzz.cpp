@@ -9,6 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (!plan.ok())
     return 0;
   FUZZ_EXPECT(!printPlan(*plan).empty());
+  FUZZ_EXPECT(kernelsOf(**plan).size() == (*plan)->kernels()->size());
   for (const plan::Function *function : *(*plan)->functions())
     for (const plan::Buffer *buffer : *function->buffers())
       FUZZ_EXPECT(buffer->offset() + buffer->bytes() <= (*plan)->arena_bytes());

@@ -61,12 +61,17 @@ TEST(PlanTest, ReadsAFile) {
 /// A stale corpus would make the fuzz target test nothing but the identifier. After a change of
 /// plan.fbs, write it again from here.
 TEST(PlanTest, IsTheSeedOfTheFuzzCorpus) {
-  std::vector<uint8_t> bytes = packPlan(samplePlan());
-  std::string kept = contentOf(EPIGRAPH_SOURCE_DIR "/test/fuzz/corpus/plan/sample");
-  if (const char *path = std::getenv("EPIGRAPH_WRITE_PLAN_SEED"))
-    std::ofstream(path, std::ios::binary) << std::string(bytes.begin(), bytes.end());
-  EXPECT_TRUE(kept == std::string(bytes.begin(), bytes.end()))
-      << "run with EPIGRAPH_WRITE_PLAN_SEED=test/fuzz/corpus/plan/sample";
+  const std::pair<const char *, plan::PlanT (*)()> seeds[] = {{"sample", samplePlan},
+                                                              {"device", sampleDevicePlan}};
+  const std::filesystem::path corpus = EPIGRAPH_SOURCE_DIR "/test/fuzz/corpus/plan";
+  for (const auto &[name, make] : seeds) {
+    const std::vector<uint8_t> bytes = packPlan(make());
+    if (const char *folder = std::getenv("EPIGRAPH_WRITE_PLAN_SEEDS"))
+      std::ofstream(std::filesystem::path(folder) / name, std::ios::binary)
+          << std::string(bytes.begin(), bytes.end());
+    EXPECT_TRUE(contentOf(corpus / name) == std::string(bytes.begin(), bytes.end()))
+        << "run with EPIGRAPH_WRITE_PLAN_SEEDS=test/fuzz/corpus/plan";
+  }
 }
 
 TEST(PlanTest, RefusesOtherFiles) {
@@ -166,7 +171,7 @@ TEST(PlanRefusalTest, Tables) {
       {[](auto &p) { p.weights.push_back(std::make_unique<plan::WeightT>(*p.weights[0])); },
        "weights[1].name: \"model.embed_tokens.weight\" is there twice"},
       {[](auto &p) { p.weights[0]->name = "a\n"; }, "weights[0].name"},
-      {[](auto &p) { p.weights[0]->dtype = DType(3); }, "weights[0].dtype: unknown value 3"},
+      {[](auto &p) { p.weights[0]->dtype = DType(4); }, "weights[0].dtype: unknown value 4"},
       {[](auto &p) { p.weights[0]->shape = {uint64_t{1} << 40, uint64_t{1} << 40}; },
        "weights[0] (model.embed_tokens.weight).shape"},
       {[](auto &p) { p.weights[0]->shape = {0}; }, ".shape: expected sizes of at least 1"},
@@ -196,7 +201,7 @@ TEST(PlanRefusalTest, MisalignedShapes) {
 TEST(PlanRefusalTest, InputsAndOutputs) {
   expectRefusals({
       {[](auto &p) { mainOf(p).inputs[0]->name = ""; }, "functions[0] (main).inputs[0].name"},
-      {[](auto &p) { mainOf(p).inputs[0]->dtype = DType(3); }, "inputs[0].dtype"},
+      {[](auto &p) { mainOf(p).inputs[0]->dtype = DType(4); }, "inputs[0].dtype"},
       {[](auto &p) { mainOf(p).inputs[0]->row_elements = 0; }, "inputs[0].row_elements"},
       {[](auto &p) {
          mainOf(p).inputs.push_back(std::make_unique<plan::InputT>(*mainOf(p).inputs[0]));
@@ -226,7 +231,7 @@ TEST(PlanRefusalTest, Buffers) {
          buffer(p, 0).row_elements = ~0u;
        },
        "buffers[0].bytes"},
-      {[](auto &p) { buffer(p, 0).dtype = DType(3); }, "buffers[0].dtype"},
+      {[](auto &p) { buffer(p, 0).dtype = DType(4); }, "buffers[0].dtype"},
       {[](auto &p) { buffer(p, 0).row_elements = 0; }, "buffers[0].row_elements"},
       {[](auto &p) { buffer(p, 0).rows.reset(); }, "buffers[0].rows: missing"},
       {[](auto &p) { buffer(p, 0).rows = rows(RowKind(9), 0, 1); }, "rows.kind: unknown value 9"},

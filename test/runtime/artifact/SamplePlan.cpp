@@ -126,6 +126,73 @@ PlanT samplePlan() {
   return plan;
 }
 
+namespace {
+
+std::unique_ptr<DeviceLaunchT> deviceLaunch(const char *symbol, uint32_t threads) {
+  auto launch = std::make_unique<DeviceLaunchT>();
+  launch->symbol = symbol;
+  launch->threads = threads;
+  return launch;
+}
+
+/// Rows of argument 0, whose number depends on the step.
+std::unique_ptr<TensorMapT> rowsMap() {
+  auto map = std::make_unique<TensorMapT>();
+  map->element = DType::F32;
+  map->sizes = {4, 0};
+  map->strides = {16};
+  map->box = {4, 64};
+  return map;
+}
+
+std::unique_ptr<VariantT> skinnyVariant() {
+  auto variant = std::make_unique<VariantT>();
+  variant->most_rows = 4;
+  variant->one_token_each = true;
+  variant->launches.push_back(deviceLaunch("linear_0_skinny", 128));
+  variant->launches[0]->row_tile = 1;
+  variant->launches[0]->column_tiles = 3;
+  variant->launches[0]->early = true;
+  return variant;
+}
+
+std::unique_ptr<VariantT> wideVariant() {
+  auto variant = std::make_unique<VariantT>();
+  variant->launches.push_back(deviceLaunch("linear_0_parts", 384));
+  DeviceLaunchT &parts = *variant->launches[0];
+  parts.shared_bytes = 65536;
+  parts.cluster = 2;
+  parts.grid = DeviceGrid::TokenItems;
+  parts.column_tiles = 2;
+  variant->launches.push_back(deviceLaunch("linear_0_merge", 32));
+  variant->launches[1]->row_tile = 16;
+  variant->launches[1]->blocks_per_core = 2;
+  variant->launches[1]->maps.push_back(rowsMap());
+  return variant;
+}
+
+} // namespace
+
+PlanT sampleDevicePlan() {
+  PlanT plan = samplePlan();
+  plan.workspace_bytes = 1 << 20;
+  plan.token_items = 66;
+  plan.kernels[0]->variants.push_back(skinnyVariant());
+  plan.kernels[0]->variants.push_back(wideVariant());
+  FunctionT &main = *plan.functions[0];
+  // The launches of the sample begin with an input, which has one number for each token, and with
+  // received rows.
+  main.inputs[0]->row_elements = 4;
+  uint64_t end = 0;
+  for (std::unique_ptr<BufferT> &buffer : main.buffers) {
+    buffer->offset = end;
+    if (buffer->rows->kind() == RowKind::Tokens || buffer->rows->kind() == RowKind::Outputs)
+      buffer->bytes = 8 * 64; // 7 tokens, and 3 outputs, to a multiple of 4
+    end += (buffer->bytes + 63) / 64 * 64;
+  }
+  return plan;
+}
+
 std::vector<uint8_t> packPlan(const PlanT &plan) {
   flatbuffers::FlatBufferBuilder builder;
   FinishPlanBuffer(builder, Plan::Pack(builder, &plan));

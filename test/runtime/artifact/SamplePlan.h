@@ -12,6 +12,9 @@ namespace epigraph {
 
 plan::PlanT samplePlan();
 
+/// The same for a device: its kernel has a variant for few rows, and one of two launches for any.
+plan::PlanT sampleDevicePlan();
+
 /// The bytes of plan.fb.
 std::vector<uint8_t> packPlan(const plan::PlanT &plan);
 
