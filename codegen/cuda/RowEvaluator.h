@@ -1,0 +1,96 @@
+// Evaluates the expressions of a row kernel for one row: what this thread's chunks hold of each
+// value, in registers, as float32.
+#ifndef EPIGRAPH_CODEGEN_CUDA_ROWEVALUATOR_H
+#define EPIGRAPH_CODEGEN_CUDA_ROWEVALUATOR_H
+
+#include "codegen/cuda/KernelAssembly.h"
+#include "codegen/cuda/RowChunks.h"
+
+namespace epigraph::cuda {
+
+/// Elements over which `op` reduces within a row, so that a repetition must not cross a multiple of
+/// them: columns of a norm by head, the block of a quantization. 0: none.
+int64_t periodOf(mlir::Operation &op);
+/// That of all operations of a kernel together; 0 if there is none, or if they differ.
+int64_t periodOf(exec::KernelOp kernel);
+/// That of the operations that `value` is computed by, in a kernel where they may differ.
+int64_t periodOf(mlir::Value value);
+
+/// Whether `op` needs a whole row before its value is known anywhere.
+bool needsWholeRow(mlir::Operation &op);
+/// Bytes of shared memory that `kernel` needs for rows that threads of several warps share.
+int64_t sharedBytesOf(exec::KernelOp kernel, const RowThreads &threads);
+
+class RowEvaluator {
+public:
+  /// `row` exists where `rowExists` (i1), and can be read in any case. `part`: of `threads.columns`
+  /// blocks of the row, this one; null if there is one.
+  RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads, Val row,
+               Val rowExists, Val part);
+
+  /// Emits what `op` needs of the whole row: afterwards its value can be evaluated.
+  void prepare(mlir::Operation &op);
+  /// Stores `value` as result `index` of the kernel.
+  void store(mlir::Value value, unsigned index);
+
+  /// An operation that reduces over parts of a row which no group of lanes has; null if all is
+  /// well.
+  mlir::Operation *unsupported() const { return crossed; }
+
+private:
+  using Body = llvm::function_ref<Vals(const Run &, Chunk &, llvm::ArrayRef<Val>)>;
+
+  int64_t period(mlir::Value value) const;
+
+  // Walks over the chunks of a value.
+  Vals overValue(mlir::Value value, llvm::ArrayRef<Val> carried, Body body);
+  Vals overRun(const Run &run, bool grouped, llvm::ArrayRef<Val> carried, Body body);
+  Chunk &keptChunk(const ChunkGrid &grid, int64_t pass);
+
+  // Reductions over the whole row.
+  void reduce(epi::RmsNormOp norm);
+  void reduce(epi::SoftmaxOp softmax);
+  Val rowSum(Val x);
+  Val rowMax(Val x);
+  Val scratch();
+
+  // Reductions over a repetition.
+  bool coversPeriod(mlir::Operation *op, mlir::Value reduced, Position at, const Chunk &chunk);
+  Val headFactor(epi::RmsNormOp norm, Position at, Chunk &chunk);
+  Val blockScale(epi::QuantizeOp quantize, Position at, Chunk &chunk);
+
+  // Values. They are in float32, one for each element of the chunk.
+  Vals evaluate(mlir::Value value, Position at, Chunk &chunk);        ///< rounded as its type is
+  Vals evaluateExactly(mlir::Value value, Position at, Chunk &chunk); ///< as it is computed
+  Vals evaluateOperand(mlir::OpOperand &operand, Position at, Chunk &chunk);
+  Vals compute(mlir::Value value, Position at, Chunk &chunk);
+  Vals load(const TensorView &view, Position at, Chunk &chunk);
+  Vals exponentials(epi::SoftmaxOp softmax, Position at, Chunk &chunk);
+  Vals masked(Chunk &chunk, llvm::ArrayRef<Val> values, double neutral);
+
+  // Stores.
+  void storeFloatsAt(mlir::Type element, llvm::ArrayRef<Val> values, unsigned index, Position at,
+                     int64_t rowElements, Chunk &chunk);
+  void storeQuantized(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
+  void storeScale(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
+  Val elementIndex(Position at, const Chunk &chunk);
+  void forPieces(Position at, int64_t rowElements, Chunk &chunk,
+                 llvm::function_ref<void(int64_t first, int64_t count, Val position)> body);
+
+  KernelFrame &frame;
+  Emitter &e;
+  RowLayout &layout;
+  const RowThreads &threads;
+  Val row, rowExists, thread;
+  const int64_t kernelPeriod;
+  /// What whole rows gave each operation.
+  std::map<mlir::Operation *, Vals> prepared;
+  /// Chunks whose values stay in registers from one walk to the next.
+  std::map<std::tuple<std::tuple<int64_t, int64_t, int64_t>, int64_t>, Chunk> chunks;
+  int64_t scratches = 0;
+  mlir::Operation *crossed = nullptr;
+};
+
+} // namespace epigraph::cuda
+
+#endif // EPIGRAPH_CODEGEN_CUDA_ROWEVALUATOR_H
