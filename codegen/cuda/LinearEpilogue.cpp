@@ -87,7 +87,8 @@ LogicalResult LinearEpilogue::readParts(KernelAssembly &assembly) {
     const Type first = split.getResult(0).getType();
     const bool isEqual =
         llvm::all_of(split.getResultTypes(), [&](Type type) { return type == first; });
-    if (!isEqual || split.getDim() != typeOf(product).getRank() - 1 || !product.hasOneUse())
+    if (!isEqual || static_cast<int64_t>(split.getDim()) != typeOf(product).getRank() - 1 ||
+        !product.hasOneUse())
       return split.emitError("CUDA kernel @")
              << assembly.kernel.getSymName()
              << " can split a projection's result only by columns, into equal parts, and once; "

@@ -1,0 +1,77 @@
+#include "codegen/cuda/WideLayout.h"
+
+#include <algorithm>
+
+namespace epigraph::cuda {
+namespace {
+
+/// Bytes of K in a stage: the width of the swizzle that copies and wgmma agree on.
+constexpr int64_t kStageRowBytes = 128;
+/// Rows that a warpgroup gives wgmma.
+constexpr int64_t kProductRows = 64;
+/// More stages than these hide no more latency.
+constexpr int64_t kMostStages = 12;
+/// Columns of a slab: 16 lanes with 8 columns each read a row, and 128 columns have one scale.
+constexpr int64_t kSlabColumns = 128;
+/// What the description of a group of rows takes in shared memory.
+constexpr int64_t kGroupBytes = 16;
+
+} // namespace
+
+WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                       const WideTile &tile, int64_t sharedLimit)
+    : tile(tile), isFp8(!problem.xType().isBF16()), parts(epilogue.parts()),
+      cluster(tile.multicast * tile.split), blockDepth(kStageRowBytes / (isFp8 ? 1 : 2)),
+      blocksOfDepth(llvm::divideCeil(problem.depth, blockDepth)),
+      columnTiles(llvm::divideCeil(epilogue.columns(), tile.columns)),
+      weightRows(parts * tile.columns) {
+  // Swapped, a fragment is 128 weights (64 of each warpgroup) by the tile's rows. Else 64 rows of x
+  // by as many weights as wgmma takes; with scales by those of one block, which share theirs.
+  warpgroups = tile.swapped ? 2 : tile.rows / kProductRows;
+  const int64_t widest = isFp8 ? epi::kScaleBlock : 256;
+  fragmentStep = tile.swapped ? 2 * kProductRows : std::min(tile.columns, widest);
+  fragments = weightRows / fragmentStep;
+  fragmentWidth = tile.swapped ? tile.rows : fragmentStep;
+  tokenBytes = tile.rows * kStageRowBytes;
+  weightBytes = weightRows * kStageRowBytes;
+  stageBytes = tokenBytes + weightBytes;
+  scaleStride = isFp8 ? llvm::alignTo((tile.rows + kScaleRowAlignment) * 4, 128) : 0;
+  layOutSlabs(problem);
+  layOutShared(problem, sharedLimit);
+}
+
+void WideLayout::layOutSlabs(const LinearProblem &problem) {
+  teams = tile.swapped ? 1 : warpgroups;
+  teamThreads = warpgroups * 128 / teams;
+  slabColumns = std::min(tile.columns, kSlabColumns);
+  slabRows = kProductRows;
+  if (tile.swapped)
+    slabRows = tile.rows > kProductRows ? tile.rows / 2 : tile.rows;
+  slabs = tile.columns / slabColumns * (tile.rows / teams / slabRows);
+  // Sums that other blocks add to theirs, and float32 results, are staged as they are; the padding
+  // keeps the lanes of a fragment in different banks. 16-bit ones are swizzled instead.
+  const bool isWide = tile.split > 1 || problem.resultType().isF32();
+  slabPitch = isWide ? slabColumns * 4 + (tile.swapped ? 16 : 32) : slabColumns * 2;
+  slabPartBytes = slabRows * slabPitch;
+  slabBytes = parts * slabPartBytes;
+}
+
+void WideLayout::layOutShared(const LinearProblem &problem, int64_t sharedLimit) {
+  const bool isGrouped = problem.kind == LinearKind::Grouped;
+  const int64_t listBytes = isGrouped ? (problem.matrices + 2) * kGroupBytes : 0;
+  // With a shared K the tile is the block's only one, so its slabs take the place of the stages.
+  const int64_t allSlabs = teams * slabBytes * (tile.split > 1 ? slabs : 1);
+  const int64_t ownSlabs = tile.split > 1 ? 0 : llvm::alignTo(allSlabs, 128);
+  const int64_t barriers = 2 * 8 * kMostStages;
+  const int64_t left = sharedLimit - ownSlabs - barriers - listBytes - 256;
+  stages = std::min(kMostStages, left / (stageBytes + scaleStride));
+  slabsAt = tile.split > 1 ? 0 : stages * stageBytes;
+  scalesAt = stages * stageBytes + ownSlabs;
+  fullAt = scalesAt + stages * scaleStride;
+  emptyAt = fullAt + 8 * stages;
+  listAt = llvm::alignTo(emptyAt + 8 * stages, 16);
+  scratchAt = listAt + listBytes;
+  sharedBytes = std::max(scratchAt + (isGrouped ? 128 : 0), tile.split > 1 ? allSlabs : 0);
+}
+
+} // namespace epigraph::cuda

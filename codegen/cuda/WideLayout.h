@@ -1,0 +1,89 @@
+// How a wide projection is cut into tiles, and what a block has in shared memory for one.
+#ifndef EPIGRAPH_CODEGEN_CUDA_WIDELAYOUT_H
+#define EPIGRAPH_CODEGEN_CUDA_WIDELAYOUT_H
+
+#include "codegen/cuda/LinearEpilogue.h"
+
+namespace epigraph::cuda {
+
+/// Scales of x are copied from a multiple of so many rows on, 16 bytes, wherever a tile starts.
+inline constexpr int64_t kScaleRowAlignment = 4;
+
+/// The choices that are free. A tile is `rows` of x by `columns` of each part of the product.
+struct WideTile {
+  /// Weights are the operand of wgmma that has 64 rows in each warpgroup, and rows of x the other:
+  /// for tiles of few rows. `rows` is a multiple of 16 then, else of 64.
+  bool swapped = false;
+  int64_t rows = 128;
+  int64_t columns = 128;
+  /// Neighbouring blocks along the rows that share the weights, which one of them fetches for all.
+  int64_t multicast = 1;
+  /// Blocks that share the tile's K, and add up what each of them has.
+  int64_t split = 1;
+};
+
+/// What follows from a tile for one problem. Offsets and sizes are bytes of shared memory.
+struct WideLayout {
+  WideTile tile;
+  bool isFp8;
+  int64_t parts;
+  int64_t cluster;       ///< blocks
+  int64_t warpgroups;    ///< that multiply; one more fetches
+  int64_t blockDepth;    ///< K of one stage: 128 bytes
+  int64_t blocksOfDepth; ///< stages' worth of K in all
+  int64_t columnTiles;   ///< of one matrix
+
+  int64_t weightRows;   ///< of a stage: the columns of all parts
+  int64_t fragmentStep; ///< weight rows that one accumulator of a block covers
+  int64_t fragments;    ///< accumulators of a warpgroup
+  int64_t fragmentWidth;
+
+  int64_t tokenBytes, weightBytes, stageBytes;
+  int64_t scaleStride; ///< bytes of the rows' scales in a stage
+  int64_t stages;
+
+  // Slabs: what passes through shared memory at once on the way out, by a team of warpgroups.
+  int64_t teams;
+  int64_t teamThreads;
+  int64_t slabRows, slabColumns;
+  int64_t slabPitch;     ///< bytes from one row to the next
+  int64_t slabPartBytes; ///< of one part
+  int64_t slabBytes;     ///< of all parts
+  int64_t slabs;         ///< of a team's tile
+
+  int64_t scalesAt, slabsAt, fullAt, emptyAt, listAt, scratchAt, sharedBytes;
+
+  int64_t threads() const { return (warpgroups + 1) * 128; }
+
+  /// `sharedLimit`: bytes that a block may have.
+  WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue, const WideTile &tile,
+             int64_t sharedLimit);
+
+private:
+  void layOutSlabs(const LinearProblem &problem);
+  void layOutShared(const LinearProblem &problem, int64_t sharedLimit);
+};
+
+/// What all parts of a wide kernel's builder share.
+struct WideKernel {
+  KernelFrame &frame;
+  const LinearProblem &problem;
+  const LinearEpilogue &epilogue;
+  const WideLayout &layout;
+  Val shared; ///< the block's shared memory
+  Val rank;   ///< of the block in its cluster
+
+  Emitter &e() const { return frame.e; }
+  /// Barriers of a stage: its data is there; its data has been used.
+  Val full(Val stage) const { return barrier(layout.fullAt, stage); }
+  Val empty(Val stage) const { return barrier(layout.emptyAt, stage); }
+
+private:
+  Val barrier(int64_t first, Val stage) const {
+    return frame.e.at(frame.e.offset(shared, first), stage, 8);
+  }
+};
+
+} // namespace epigraph::cuda
+
+#endif // EPIGRAPH_CODEGEN_CUDA_WIDELAYOUT_H

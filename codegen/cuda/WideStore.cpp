@@ -1,0 +1,233 @@
+#include "codegen/cuda/WideStore.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+namespace {
+
+/// Columns that a thread drains: 16 bytes of a 16-bit type.
+constexpr int64_t kChunk = 8;
+/// Rows whose loads are under way at the same time.
+constexpr int64_t kRowsAtOnce = 4;
+
+} // namespace
+
+WideStore::WideStore(const WideKernel &kernel, Val warpgroup)
+    : kernel(kernel), layout(kernel.layout), e(kernel.e()), warpgroup(warpgroup),
+      warp(e.warp() & 3), lane(e.lane()), team(layout.teams > 1 ? warpgroup : e.i32(0)) {
+  const int64_t lanes = layout.slabColumns / kChunk;
+  Val inTeam = layout.teams > 1 ? e.threadId() & 127 : e.threadId();
+  chunk = inTeam % lanes;
+  chunkRow = inTeam / lanes;
+}
+
+void WideStore::store(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
+  if (kernel.problem.bias)
+    addBias(tile, sums);
+  Val barrier = team + 1;
+  if (layout.tile.split > 1) {
+    // The slabs take the place of stages that other warpgroups may still multiply.
+    e.meet(e.i32(layout.teams + 1), layout.warpgroups * 128);
+    for (int64_t i = 0; i < layout.slabs; ++i)
+      stage(slabAt(i), sums);
+    clusterSync(e);
+    for (int64_t i = 0; i < layout.slabs; ++i)
+      drain(slabAt(i), tile);
+    return clusterSync(e);
+  }
+  for (int64_t i = 0; i < layout.slabs; ++i) {
+    Slab slab = slabAt(i);
+    e.meet(barrier, layout.teamThreads);
+    stage(slab, sums);
+    e.meet(barrier, layout.teamThreads);
+    drain(slab, tile);
+  }
+}
+
+WideStore::Slab WideStore::slabAt(int64_t index) {
+  const int64_t across = layout.tile.columns / layout.slabColumns;
+  const int64_t places = layout.tile.split > 1 ? layout.slabs : 1;
+  Val first = e.at(e.offset(kernel.shared, layout.slabsAt), team, places * layout.slabBytes);
+  return {index / across * layout.slabRows, index % across * layout.slabColumns,
+          e.offset(first, index % places * layout.slabBytes)};
+}
+
+Val WideStore::fragmentOf(ArrayRef<Accumulator> sums, int64_t part, int64_t column, int64_t row,
+                          int64_t reg) const {
+  const int64_t weightRow = part * layout.tile.columns + column;
+  const int64_t along = layout.tile.swapped ? row : weightRow % layout.fragmentStep;
+  return sums[weightRow / layout.fragmentStep].registers[along / 8 * 4 + reg];
+}
+
+void WideStore::addBias(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
+  const int64_t columns = kernel.epilogue.columns(), outputs = kernel.problem.outputs;
+  const int64_t count = layout.tile.swapped || outputs == 1 ? 1 : 2;
+  auto biasFrom = [&](int64_t weightRow, Val inTile) {
+    const int64_t part = weightRow / layout.tile.columns, column = weightRow % layout.tile.columns;
+    Val first = tile.column + inTile + (part * columns + column);
+    return kernel.epilogue.bias(kernel.frame, tile.matrix, e.minimum(first, e.i32(outputs - count)),
+                                count);
+  };
+  for (auto [f, acc] : llvm::enumerate(sums)) {
+    const int64_t weightRow = static_cast<int64_t>(f) * layout.fragmentStep;
+    if (layout.tile.swapped) {
+      Val inTile = warpgroup * 64 + warp * 16 + (lane >> 2);
+      Vals bias = {biasFrom(weightRow, inTile)[0], biasFrom(weightRow, inTile + 8)[0]};
+      for (auto [i, reg] : llvm::enumerate(acc.registers))
+        reg = reg + bias[i / 2 % 2];
+      continue;
+    }
+    for (int64_t column = 0; column < layout.fragmentStep; column += 8) {
+      Vals bias = biasFrom(weightRow + column, (lane & 3) * 2);
+      for (int64_t i = 0; i < 4; ++i) {
+        Val &reg = acc.registers[column / 2 + i];
+        reg = reg + bias[i % count];
+      }
+    }
+  }
+}
+
+void WideStore::stage(const Slab &slab, ArrayRef<Accumulator> sums) {
+  const bool isRounded = layout.slabPitch == layout.slabColumns * 2;
+  for (int64_t part = 0; part < layout.parts; ++part)
+    isRounded ? stageRounded(slab, sums, part) : stageExact(slab, sums, part);
+}
+
+/// Rounded to 16 bits, by matrices of 8 x 8. The 16-byte pieces of a row are swizzled, so that
+/// neither the rows of a matrix nor the pieces of a row meet in one bank.
+void WideStore::stageRounded(const Slab &slab, ArrayRef<Accumulator> sums, int64_t part) {
+  const bool swapped = layout.tile.swapped;
+  Val memory = e.offset(slab.memory, part * layout.slabPartBytes);
+  for (int64_t at = 0; at < (swapped ? layout.slabRows : layout.slabColumns); at += 16) {
+    Vals pairs;
+    for (int64_t eight = 0; eight < 16; eight += 8)
+      for (int64_t half = 0; half < 4; half += 2)
+        for (int64_t i = 0; i < 2; ++i)
+          pairs.push_back(swapped
+                              ? fragmentOf(sums, part, slab.column, slab.row + at + eight, half + i)
+                              : fragmentOf(sums, part, slab.column + at + eight, 0, half + i));
+    Val row = swapped ? (lane >> 4) * 8 + (lane & 7) + at : warp * 16 + (lane & 15);
+    Val piece = swapped ? warpgroup * 8 + warp * 2 + ((lane >> 3) & 1) : (lane >> 4) + at / 8;
+    Val address = e.offset(e.at(memory, row, layout.slabPitch), (piece ^ (row & 7)) << 4);
+    storeMatrices(address, packPairs(e, kernel.problem.resultType(), pairs), swapped);
+  }
+}
+
+void WideStore::stageExact(const Slab &slab, ArrayRef<Accumulator> sums, int64_t part) {
+  Val memory = e.offset(slab.memory, part * layout.slabPartBytes);
+  Val pairs = (lane & 3) * 2, single = warp * 16 + (lane >> 2);
+  if (layout.tile.swapped) {
+    Val corner = e.at(e.at(memory, pairs, layout.slabPitch), warpgroup * 64 + single, 4);
+    for (int64_t row = 0; row < layout.slabRows; row += 8)
+      for (int64_t reg = 0; reg < 4; ++reg)
+        e.store(fragmentOf(sums, part, slab.column, slab.row + row, reg),
+                e.offset(corner, (row + reg % 2) * layout.slabPitch + reg / 2 * 8 * 4));
+    return;
+  }
+  Val corner = e.at(e.at(memory, single, layout.slabPitch), pairs, 4);
+  for (int64_t column = 0; column < layout.slabColumns; column += 8)
+    for (int64_t half = 0; half < 2; ++half) {
+      Val pair = e.pack({fragmentOf(sums, part, slab.column + column, 0, half * 2),
+                         fragmentOf(sums, part, slab.column + column, 0, half * 2 + 1)});
+      e.store(pair, e.offset(corner, half * 8 * layout.slabPitch + column * 4));
+    }
+}
+
+void WideStore::drain(const Slab &slab, const WorkTile &tile) {
+  const int64_t rowsOfPass = layout.teamThreads * kChunk / layout.slabColumns;
+  const int64_t rows = layout.slabRows / layout.tile.split, passes = rows / rowsOfPass;
+  const int64_t atOnce = std::gcd(passes, kRowsAtOnce);
+  Val first = chunkRow;
+  if (layout.tile.split > 1)
+    first = first + kernel.rank * rows;
+  e.forEach(e.i32(0), e.i32(passes / atOnce), e.i32(1), [&](Val round) {
+    Vals slabRows;
+    for (int64_t i = 0; i < atOnce; ++i)
+      slabRows.push_back(first + round * (atOnce * rowsOfPass) + i * rowsOfPass);
+    drainRows(slab, tile, slabRows);
+  });
+}
+
+/// Rows and columns that do not exist are evaluated as the last that do, so that loads need no
+/// branches, and not stored.
+void WideStore::drainRows(const Slab &slab, const WorkTile &tile, ArrayRef<Val> slabRows) {
+  const int64_t columns = kernel.epilogue.columns();
+  const int64_t count = std::gcd(kChunk, columns);
+  Val column = tile.column + chunk * kChunk + slab.column;
+  Val firstRow = tile.row + slab.row;
+  if (layout.teams > 1)
+    firstRow = firstRow + team * 64;
+  struct Piece {
+    ResultPlace place;
+    Val exists;
+    SmallVector<Vals> values;
+  };
+  SmallVector<Piece> pieces;
+  for (Val slabRow : slabRows) {
+    Val row = firstRow + slabRow;
+    Val rowExists = row < tile.rowEnd, lastRow = e.minimum(row, tile.rowEnd - 1);
+    SmallVector<Vals> sums;
+    for (int64_t part = 0; part < layout.parts; ++part)
+      sums.push_back(loadSums(slab, slabRow, part));
+    for (int64_t i = 0; i < kChunk; i += count) {
+      Vals ofPiece;
+      for (const Vals &ofPart : sums)
+        ofPiece.append(ofPart.begin() + i, ofPart.begin() + i + count);
+      ResultPlace place{lastRow, tile.matrix, e.minimum(column + i, e.i32(columns - count)), count};
+      pieces.push_back({place, e.logicalAnd(rowExists, column + i < columns),
+                        kernel.epilogue.evaluate(kernel.frame, ofPiece, place)});
+    }
+  }
+  for (const Piece &piece : pieces)
+    for (auto [yielded, values] : llvm::zip_equal(kernel.epilogue.yielded(), piece.values)) {
+      if (yielded.result)
+        e.ifThen(piece.exists,
+                 [&] { kernel.epilogue.storeValues(kernel.frame, yielded, values, piece.place); });
+      else
+        storeQuantized(values, piece.place, piece.exists);
+    }
+}
+
+Vals WideStore::loadSums(const Slab &slab, Val slabRow, int64_t part) {
+  Val memory = e.offset(slab.memory, part * layout.slabPartBytes);
+  Val row = e.at(memory, slabRow, layout.slabPitch);
+  if (layout.slabPitch == layout.slabColumns * 2) {
+    Val address = e.offset(row, (chunk ^ (slabRow & 7)) << 4);
+    return loadFloats(e, kernel.problem.resultType(), address, kChunk, 16);
+  }
+  Val address = e.at(row, chunk, kChunk * 4);
+  if (layout.tile.split == 1)
+    return loadFloats(e, e.f32(), address, kChunk, 16);
+  Vals sums(kChunk, e.f32(0.0));
+  for (int64_t rank = 0; rank < layout.tile.split; ++rank) {
+    Vals more = loadFloats(e, e.f32(), inCluster(address, e.i32(rank)), kChunk, 16);
+    for (auto [sum, x] : llvm::zip_equal(sums, more))
+      sum = sum + x;
+  }
+  return sums;
+}
+
+/// A thread has 8 of the 128 columns that share a scale: 16 neighbouring lanes have them all.
+void WideStore::storeQuantized(ArrayRef<Val> values, const ResultPlace &place, Val exists) {
+  const LinearEpilogue::Quantized &results = *kernel.epilogue.quantized();
+  const int64_t lanes = epi::kScaleBlock / kChunk;
+  Val amax = e.f32(epi::kLeastAmax);
+  for (Val value : values)
+    amax = e.maximum(amax, e.select(exists, e.abs(value), e.f32(0.0)));
+  Val scale = e.warpMax(amax, lanes) / e.f32(epi::kLargestF8E4M3);
+  Val inverse = e.f32(1.0) / scale;
+  Vals pairs;
+  for (int64_t i = 0; i < kChunk; i += 2)
+    pairs.push_back(e.packE4m3(values[i] * inverse, values[i + 1] * inverse));
+  e.ifThen(exists, [&] {
+    e.store(e.bitcast(e.vector(e.i32(), 2), e.pack(pairs)),
+            kernel.epilogue.resultAddress(kernel.frame, results.values, place));
+    Val element = place.column / epi::kScaleBlock * kernel.frame.capacity() + place.row;
+    e.ifThen(chunk == 0,
+             [&] { e.store(scale, e.at(kernel.frame.result(results.scales), element, 4)); });
+  });
+}
+
+} // namespace epigraph::cuda
