@@ -119,7 +119,8 @@ Val KernelFrame::rows() {
 }
 
 Val KernelFrame::capacity() { return parameter(maps + pointers + 3); }
-Val KernelFrame::workspace() { return parameter(maps + pointers + 4); }
+Val KernelFrame::counters() { return parameter(maps + pointers + 4); }
+Val KernelFrame::workspace() { return e.offset(counters(), kCounterBytes); }
 
 Val KernelFrame::stepPointer(int64_t offset) {
   return e.load(e.pointer(kGlobal), e.offset(parameter(maps + pointers), offset));
@@ -155,7 +156,9 @@ void KernelAssembly::addFunction(const FunctionSpec &spec,
   built.variants.back().launches.push_back(launchOf(spec, std::move(symbol)));
 }
 
-void KernelAssembly::needWorkspace(int64_t bytes) { workspace = std::max(workspace, bytes); }
+void KernelAssembly::needWorkspace(int64_t bytes) {
+  workspace = std::max(workspace, kCounterBytes + bytes);
+}
 
 void KernelAssembly::needTokenItems(int64_t wanted) {
   items = std::max(items, static_cast<uint32_t>(wanted));

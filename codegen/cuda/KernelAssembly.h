@@ -13,6 +13,9 @@
 
 namespace epigraph::cuda {
 
+/// The plan's workspace begins with so many bytes of counters; scratch follows.
+inline constexpr int64_t kCounterBytes = 16384;
+
 /// One device function under construction: its parameters. The builder stands in its body.
 class KernelFrame {
 public:
@@ -35,7 +38,8 @@ public:
 
   Val rows();      ///< i32: the launch's rows, read from the step. Only after waitForPrevious
   Val capacity();  ///< i32: the most rows that it can have
-  Val workspace(); ///< scratch of the rank
+  Val counters();  ///< kCounterBytes of the rank, zero when a function starts and when it ends
+  Val workspace(); ///< scratch of the rank, which may hold anything when a function starts
 
   // Fields of DeviceStep (runtime/artifact/KernelAbi.h).
   Val stepPointer(int64_t offset);
@@ -79,7 +83,8 @@ public:
   /// Adds a launch to the variant. `body` emits the function.
   void addFunction(const FunctionSpec &spec, llvm::function_ref<void(KernelFrame &)> body);
 
-  /// Scratch that the launches of a variant share, in bytes; the largest asked for counts.
+  /// Scratch that the launches of a variant share, in bytes; the largest asked for counts. Counters
+  /// need none: ask for 0 bytes.
   void needWorkspace(int64_t bytes);
 
   /// The token items among which contexts should be cut, so that they fill the GPU
