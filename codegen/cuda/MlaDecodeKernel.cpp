@@ -1,0 +1,64 @@
+// Reads an mla_attention in absorbed form and chooses the form of its kernel: that of DeepSeek-V3's
+// sizes, or the grouped queries of one key-value head whose key is a whole cache entry and whose
+// value is the entry's first part.
+#include "codegen/cuda/AttentionOperands.h"
+#include "codegen/cuda/GroupedQueries.h"
+#include "codegen/cuda/KernelBuilders.h"
+#include "codegen/cuda/MlaDecode.h"
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+namespace {
+
+FailureOr<MlaDecodeProblem> readProblem(KernelAssembly &assembly, epi::MlaAttentionOp op) {
+  FailureOr<TensorView> q = queryView(assembly, op, op.getQ(), "q");
+  FailureOr<TensorView> qRope = queryView(assembly, op, op.getQRope(), "q_rope");
+  FailureOr<BlockArgument> cache = cacheArgument(assembly, op, op.getCache());
+  FailureOr<unsigned> result = assembly.yieldedAs(op, op.getResult());
+  if (failed(q) || failed(qRope) || failed(cache) || failed(result))
+    return failure();
+  auto type = cast<epi::MlaCacheType>(cache->getType());
+  return MlaDecodeProblem{
+      *q,          *qRope,           *cache,         *result,
+      q->shape[0], type.getLatent(), type.getRope(), op.getScale().convertToDouble()};
+}
+
+/// As attention of grouped queries.
+GroupedQueries groupedQueries(const MlaDecodeProblem &problem, Type resultType) {
+  GroupedQueries queries;
+  queries.q = problem.q;
+  queries.qEnd = problem.qRope;
+  queries.cache = problem.cache;
+  queries.result = problem.result;
+  queries.resultType = resultType;
+  queries.heads = problem.heads;
+  queries.keyHeads = 1;
+  queries.key = problem.entry();
+  queries.value = problem.latent;
+  queries.valuesInKeys = true;
+  queries.scale = problem.scale;
+  return queries;
+}
+
+} // namespace
+
+LogicalResult buildMlaDecode(KernelAssembly &assembly, epi::MlaAttentionOp op) {
+  FailureOr<MlaDecodeProblem> problem = readProblem(assembly, op);
+  if (failed(problem))
+    return failure();
+  Type resultType = cast<RankedTensorType>(op.getType()).getElementType();
+  if (fitsWarpgroups(*problem) && resultType.isBF16()) {
+    assembly.beginVariant();
+    addWarpgroupMlaDecode(assembly, *problem);
+    return success();
+  }
+  if (failed(checkHeadSize(assembly, op, "latent", problem->latent, 256)) ||
+      failed(checkHeadSize(assembly, op, "cache entry", problem->entry(), 288)))
+    return failure();
+  assembly.beginVariant();
+  addTokenAttention(assembly, groupedQueries(*problem, resultType));
+  return success();
+}
+
+} // namespace epigraph::cuda

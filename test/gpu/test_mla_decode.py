@@ -1,0 +1,135 @@
+"""Absorbed latent attention against a reference in float64, on caches whose other entries are NaN."""
+
+import random
+
+import pytest
+import torch
+
+from batch import PAGE, Batch
+from harness import Library, relative_error, time_us
+
+# bf16 rounds what the kernel reads back of weights and what it writes: 2^-9 each.
+TOLERANCE = 5e-3
+SCALES = {"latent_64_rope_16": 0.144, "latent_256_rope_32": 0.1}
+
+
+def random_lengths(count: int, most: int, seed: int):
+    generator = random.Random(seed)
+    return [(generator.randrange(most), 1) for _ in range(count)]
+
+
+# Sequences of (tokens in the cache already, new tokens), and items to cut contexts into.
+BATCHES = {
+    "first token": ([(0, 1)], 66),
+    "whole page": ([(63, 1)], 66),
+    "one past a page": ([(64, 1)], 66),
+    "ends of pages, not cut": ([(0, 1), (62, 1), (63, 1), (64, 1), (699, 1), (1023, 1)], 1),
+    "ends of pages, cut": ([(0, 1), (62, 1), (63, 1), (64, 1), (699, 1), (1023, 1)], 66),
+    "pieces of three pages": ([(700, 1), (1000, 1), (64, 1)], 10),
+    "long, cut": ([(9000, 1), (4096, 1)], 66),
+    "one long, in single pages": ([(4095, 1)], 66),
+    "several tokens of a sequence": ([(100, 5), (0, 3), (62, 4)], 66),
+    "more tokens than items": (random_lengths(70, 600, 1), 66),
+}
+KERNELS = ["heads_128", "heads_64", "heads_72", "heads_16_of_views", "latent_64_rope_16", "latent_256_rope_32"]
+
+
+@pytest.fixture(scope="module")
+def library(kernels):
+    return kernels("mla_decode")
+
+
+class Problem:
+    """Queries and a cache for a kernel and a batch."""
+
+    def __init__(self, kernel, batch: Batch, seed: int, sharpness: float = 1.0):
+        torch.manual_seed(seed)
+        self.kernel, self.batch = kernel, batch
+        self.scale = SCALES.get(kernel.description["name"], 0.072)
+        self.shape = kernel.description["results"][0]["shape"]
+        entry = next(d["entry"] for d in kernel.description["operands"] if "entry" in d)
+        self.heads, self.latent = self.shape[1:]
+        queries = torch.randn(batch.tokens, self.heads, entry, device="cuda") * sharpness
+        self.queries = queries.to(torch.bfloat16)
+        self.cache = torch.full((batch.page_count * PAGE, entry), float("nan"), dtype=torch.bfloat16, device="cuda")
+        for row, (old, new) in enumerate(batch.sequences):
+            slots = batch.slots(row, old + new).cuda()
+            self.cache[slots] = torch.randn(old + new, entry, device="cuda").to(torch.bfloat16)
+
+    def operands(self):
+        if self.kernel.description["name"] == "heads_16_of_views":
+            return [self.queries.reshape(self.batch.tokens, -1), self.cache]
+        return [self.queries[..., : self.latent], self.queries[..., self.latent :], self.cache]
+
+    def expected(self) -> torch.Tensor:
+        results = []
+        for token, (row, position) in enumerate(zip(self.batch.sequence, self.batch.positions)):
+            seen = self.cache[self.batch.slots(row, position + 1).cuda()].double()
+            weights = torch.softmax(self.queries[token].double() @ seen.T * self.scale, dim=-1)
+            results.append(weights @ seen[:, : self.latent])
+        return torch.stack(results)
+
+    def found(self, **options) -> torch.Tensor:
+        return self.kernel(*self.operands(), rows=self.batch.tokens, batch=self.batch, **options)[0]
+
+
+@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("case", BATCHES)
+def test_agrees_with_the_reference(library, name, case):
+    sequences, items = BATCHES[case]
+    problem = Problem(library[name], Batch(sequences, token_items=items, seed=3), seed=5)
+    found, expected = problem.found(), problem.expected()
+    for token in range(problem.batch.tokens):
+        error = relative_error(found[token], expected[token])
+        assert error < TOLERANCE, f"token {token} at {problem.batch.positions[token]}: {error}"
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_scores_far_apart(library, name):
+    """The running maximum moves often, and by much."""
+    problem = Problem(library[name], Batch([(3000, 1), (500, 1)], token_items=20), seed=7, sharpness=6.0)
+    assert relative_error(problem.found(), problem.expected()) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_no_rows(library, name):
+    batch = Batch([])
+    problem = Problem(library[name], batch, seed=1)
+    problem.found(capacity=4)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_blocks_past_the_items_do_nothing(library, name):
+    batch = Batch([(70, 1), (10, 1)], token_items=library.token_items)
+    problem = Problem(library[name], batch, seed=2)
+    batch.token_items += [None] * 3  # The host's bound is larger than the device's count.
+    assert relative_error(problem.found(bound=5, capacity=8), problem.expected()) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_equal_runs_give_equal_bits(library, name):
+    problem = Problem(library[name], Batch([(2000, 1), (77, 1)], token_items=40), seed=11)
+    first = problem.found()
+    for _ in range(20):
+        assert torch.equal(problem.found(), first)
+
+
+def benchmark(kernels) -> None:
+    """Times of DeepSeek-V3's decode step: microseconds, over caches that together exceed the second-level cache."""
+    library = kernels("mla_decode")
+    pool_pages = 16384
+    kernel = library["heads_128"]
+    pool = torch.randn(pool_pages * PAGE, 576, device="cuda").to(torch.bfloat16)
+    for tokens, length in [(1, 1024), (1, 8192), (4, 4096), (16, 1024), (16, 8192), (64, 1024), (64, 4096), (64, 8192), (128, 1024), (128, 8192)]:
+        calls = []
+        pages = tokens * length // PAGE
+        for start in range(0, max(pool_pages // pages, 1) * pages, pages)[:48]:
+            batch = Batch([(length - 1, 1)] * tokens, token_items=library.token_items, spare_pages=0, seed=start)
+            batch.table += start
+            batch._upload()
+            queries = torch.randn(tokens, 128, 576, device="cuda").to(torch.bfloat16)
+            operands = [queries[..., :512], queries[..., 512:], pool]
+            calls.append(kernel.prepare(*operands, rows=tokens, batch=batch)[0])
+        us = time_us([c.run for c in calls], repeats=max(1, 24 // len(calls)), rounds=5)
+        tera = 2 * 128 * tokens * length * (576 + 512) / us * 1e-6
+        print(f"mla_decode batch {tokens:4d} context {length:5d}: {us:8.2f} us {tera:6.0f} TFLOP/s {tokens * length * 1152 / us * 1e-6:5.2f} TB/s", flush=True)
