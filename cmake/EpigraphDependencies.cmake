@@ -19,6 +19,8 @@ pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 # Without it, tokenizers that ask for Unicode normalization (Qwen's) are refused.
 pkg_check_modules(UTF8PROC IMPORTED_TARGET libutf8proc)
 find_program(FLATC flatc REQUIRED)
+# The CUDA toolkit's header. Without it, the runtime has no driver for NVIDIA's GPUs.
+find_path(CUDA_INCLUDE_DIR cuda.h HINTS ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES include)
 if(EPIGRAPH_BUILD_TESTS)
   find_package(GTest REQUIRED)
 endif()
