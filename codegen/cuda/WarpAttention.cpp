@@ -1,8 +1,6 @@
-// Fragments are those of mma.m16n8k16. The weights of a step are, as they come out of the softmax,
-// the left operand of the product with its values.
 #include "codegen/cuda/WarpAttention.h"
 
-#include "codegen/cuda/Hopper.h"
+#include "codegen/cuda/WarpProducts.h"
 
 #include <limits>
 #include <numbers>
@@ -10,30 +8,6 @@
 using namespace mlir;
 
 namespace epigraph::cuda {
-namespace {
-
-/// The address that this lane gives to ldmatrix.x4 for 16 x 16 elements at `start`: the matrices
-/// are in order of rows first. For left operands, and for right ones whose K lies along rows.
-Val byRows(Emitter &e, Val start, int64_t stride) {
-  return e.offset(start, (e.lane() % 16) * stride + (e.lane() / 16) * 16);
-}
-
-/// The same in order of columns first: for right operands whose K lies along columns.
-Val byColumns(Emitter &e, Val start, int64_t stride) {
-  Val row = e.lane() % 8 + (e.lane() / 16) * 8;
-  return e.offset(start, row * stride + ((e.lane() / 8) % 2) * 16);
-}
-
-/// Adds products of `left` and the two right operands that loadMatrices gave to the tiles of
-/// `sums` from `tile` on.
-void multiplyPair(Vals &sums, int64_t tile, ArrayRef<Val> left, ArrayRef<Val> right) {
-  for (size_t i = 0; i < 2; ++i) {
-    auto acc = MutableArrayRef<Val>(sums).slice((static_cast<size_t>(tile) + i) * 4, 4);
-    llvm::copy(multiplyWarp(acc, left, right.slice(i * 2, 2)), acc.begin());
-  }
-}
-
-} // namespace
 
 Vals WarpState::pack() const {
   Vals all{maximum[0], maximum[1], total[0], total[1]};
@@ -53,22 +27,12 @@ WarpState WarpAttention::initial() const {
 }
 
 Vals WarpAttention::score(Val queries, Val keys) const {
-  Val query = byRows(e, queries, keyStride());
-  Val keyAt = byColumns(e, keys, keyStride());
   Vals scores(static_cast<size_t>(tokens / 2), e.f32(0.0));
-  for (int64_t depth = 0; depth < key / 16; ++depth) {
-    Vals left = loadMatrices(e.offset(query, depth * 32), /*transposed=*/false);
-    for (int64_t tile = 0; tile < tokens / 8; tile += 2) {
-      Val at = e.offset(keyAt, tile * 8 * keyStride() + depth * 32);
-      multiplyPair(scores, tile, left, loadMatrices(at, /*transposed=*/false));
-    }
-  }
+  multiplyTiles(e, scores, {queries, keyStride()}, {keys, keyStride()}, key);
   return scores;
 }
 
-Val WarpAttention::columnOf(int64_t element) const {
-  return (e.lane() % 4) * 2 + (element / 4 * 8 + element % 2);
-}
+Val WarpAttention::columnOf(int64_t element) const { return columnOfSum(e, element); }
 
 WarpState WarpAttention::weigh(const WarpState &state, Vals &scores) const {
   WarpState next;
@@ -97,19 +61,7 @@ WarpState WarpAttention::weigh(const WarpState &state, Vals &scores) const {
 
 WarpState WarpAttention::add(const WarpState &state, Vals scores, Val values) const {
   WarpState next = weigh(state, scores);
-  Val valueAt = byRows(e, values, valueStride());
-  auto pair = [&](int64_t index) {
-    auto first = static_cast<size_t>(index);
-    return e.bitcast(e.i32(), e.fromF32(e.pack({scores[first], scores[first + 1]}), e.bf16()));
-  };
-  for (int64_t depth = 0; depth < tokens / 16; ++depth) {
-    const int64_t first = depth * 8; // Two tiles of 8 columns.
-    Vals left{pair(first), pair(first + 2), pair(first + 4), pair(first + 6)};
-    for (int64_t tile = 0; tile < value / 8; tile += 2) {
-      Val at = e.offset(valueAt, depth * 16 * valueStride() + tile * 16);
-      multiplyPair(next.sums, tile, left, loadMatrices(at, /*transposed=*/true));
-    }
-  }
+  multiplyByRows(e, next.sums, scores, {values, valueStride()});
   return next;
 }
 
