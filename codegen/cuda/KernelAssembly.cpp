@@ -12,8 +12,6 @@ namespace epigraph::cuda {
 namespace {
 
 constexpr int64_t kMapBytes = 128;
-/// Parameters after the maps and pointers: step, count, factor, capacity, workspace.
-constexpr size_t kLastParameters = 5;
 
 size_t pointersOf(exec::KernelOp kernel) {
   size_t count = 0;
