@@ -31,6 +31,11 @@ absl::StatusOr<std::unique_ptr<CudaKernels>>
 CudaKernels::load(std::shared_ptr<CudaContext> context, const std::string &path,
                   absl::Span<const DeviceKernel> kernels) {
   EPIGRAPH_ASSIGN_OR_RETURN(const std::string image, readLibrary(path));
+  // The driver would take PTX, too, and compile it; an artifact has been compiled.
+  if (image.rfind("\x7f"
+                  "ELF",
+                  0) != 0)
+    return badLibrary(path, "cannot be loaded: it is no cubin");
   context->use();
   const CudaApi &api = context->api();
   CUmodule library = nullptr;
