@@ -1,11 +1,6 @@
-// Orders the rows of a batch by expert: a counting sort in one launch.
-//
-// Every block counts all choices of the batch: a few microseconds of reading for thousands of
-// tokens, and no second launch or wait between blocks. It keeps apart those before its own tokens,
-// so that it knows where its own rows start in each expert's group; within its tokens, a choice is
-// behind the equal ones before it. Then it copies its rows, each to all of its slots. The order is
-// that of (expert, token, choice), whatever the number of blocks.
-#include "codegen/cuda/BlockScan.h"
+// Orders the rows of a batch by expert (ExpertSort.h), in one launch: each block sorts the choices
+// of some consecutive tokens, and copies their rows, each to all of its slots.
+#include "codegen/cuda/ExpertSort.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/RowPieces.h"
 
@@ -17,165 +12,105 @@ namespace {
 constexpr int64_t kBytes = sizeof(int32_t);
 /// Up to this many tokens, several blocks share the columns of one.
 constexpr int64_t kFewTokens = 32;
+constexpr int64_t kLeastThreads = 128, kMostThreads = 1024;
 
-/// The sort of one launch: sizes known at compile time, and how blocks share the work. Blocks come
-/// in `groups` of pieces.parts: a group has consecutive tokens, a block of it some columns of them.
-struct Sort {
+/// What is permuted, and how blocks share the work. They come in `groups` of pieces.parts: a group
+/// has consecutive tokens, a block of it some columns of them.
+struct Permutation {
   TensorView x, ids;
   unsigned rows, slots, counts; ///< results
   int64_t topK, experts;
   RowPieces pieces;
   int64_t groups;
-
-  /// Tokens that are ordered at a time: a thread for each choice.
-  int64_t chunk() const { return pieces.threads / topK; }
-  int64_t rowBytes() const { return pieces.width * pieces.count; }
-};
-
-/// The block's shared memory.
-class Tables {
-public:
-  Tables(Emitter &e, const Sort &sort) : e(e), sort(sort), base(e.sharedMemory()) {}
-
-  static int64_t bytes(const Sort &sort) {
-    return kScanScratchBytes + (2 * sort.experts + 2 * sort.pieces.threads) * kBytes;
-  }
-
-  Val scratch() { return base; }
-  /// Per expert: choices of tokens before the block's; then where its next row goes.
-  Val next(Val expert) { return word(0, expert); }
-  /// Per expert: choices of all other tokens.
-  Val rest(Val expert) { return word(sort.experts, expert); }
-  /// Per choice of the tokens being ordered.
-  Val id(Val choice) { return word(2 * sort.experts, choice); }
-  Val slot(Val choice) { return word(2 * sort.experts + sort.pieces.threads, choice); }
-
-private:
-  Val word(int64_t first, Val index) {
-    return e.at(e.offset(base, kScanScratchBytes + first * kBytes), index, kBytes);
-  }
-
-  Emitter &e;
-  const Sort &sort;
-  Val base;
 };
 
 class PermuteBody {
 public:
-  PermuteBody(KernelFrame &frame, const Sort &sort)
-      : frame(frame), e(frame.e), sort(sort), tables(e, sort), threads(e.i32(sort.pieces.threads)),
-        ids(frame.rowAddress(sort.ids, e.i32(0))) {}
+  PermuteBody(KernelFrame &frame, const Permutation &problem)
+      : frame(frame), e(frame.e), problem(problem),
+        sort(e, problem.experts, problem.pieces.threads, e.sharedMemory()),
+        ids(frame.rowAddress(problem.ids, e.i32(0))), part(e.blockId() % problem.pieces.parts) {}
 
   void emit() {
-    Val rows = frame.rows();
-    Val group = e.blockId() / sort.pieces.parts;
-    part = e.blockId() % sort.pieces.parts;
-    Val first = group * rows / e.i32(sort.groups), last = (group + 1) * rows / e.i32(sort.groups);
+    Val rows = frame.rows(), groups = e.i32(problem.groups);
+    Val group = e.blockId() / problem.pieces.parts;
+    Val first = group * rows / groups, last = (group + 1) * rows / groups;
+    Val isFirst = e.blockId() == 0;
     // The first block writes the counts, even of a batch without tokens.
-    e.ifThen(e.logicalOr(first < last, e.blockId() == 0), [&] {
-      countIds(rows * sort.topK, first * sort.topK);
-      startSlots();
-      e.forEach(first, last, e.i32(sort.chunk()), [&](Val token) {
-        Val tokens = e.minimum(last - token, e.i32(sort.chunk()));
+    e.ifThen(e.logicalOr(first < last, isFirst), [&] {
+      sort.clear();
+      countIds(rows * problem.topK, first * problem.topK);
+      sort.start([&](Val expert, Val count) {
+        e.ifThen(isFirst,
+                 [&] { e.store(count, e.at(frame.result(problem.counts), expert, kBytes)); });
+      });
+      Val chunk = e.i32(problem.pieces.threads / problem.topK);
+      e.forEach(first, last, chunk, [&](Val token) {
+        Val tokens = e.minimum(last - token, chunk);
         orderTokens(token, tokens);
         copyTokens(token, tokens);
+        e.syncThreads(); // Before the next tokens are ordered.
       });
     });
   }
 
 private:
-  /// Counts the choices [0, all), apart from each other those before and from `own` on.
+  /// Counts the choices [0, all), of which those before `own` are of tokens before the block's.
   void countIds(Val all, Val own) {
-    e.forEach(e.threadId(), e.i32(2 * sort.experts), threads,
-              [&](Val word) { e.store(e.i32(0), tables.next(word)); });
-    e.syncThreads();
-    auto count = [&](Val choice, Val id) {
-      Val place = e.select(choice < own, id, id + sort.experts);
-      e.atomicAdd(tables.next(place), e.i32(1));
-    };
     constexpr int64_t kWide = 4;
-    e.forEach(e.threadId(), all / kWide, threads, [&](Val four) {
+    e.forEach(e.threadId(), all / kWide, e.i32(problem.pieces.threads), [&](Val four) {
       Val wide = e.load(e.vector(e.i32(), kWide), e.at(ids, four, kWide * kBytes));
       for (int64_t i = 0; i < kWide; ++i)
-        count(four * kWide + i, e.element(wide, i));
+        sort.count(e.element(wide, i), four * kWide + i < own);
     });
-    Val tail = (all & -kWide) + e.threadId();
-    e.ifThen(tail < all, [&] { count(tail, e.load(e.i32(), e.at(ids, tail, kBytes))); });
-    e.syncThreads();
-  }
-
-  /// Turns the counts into the slots of the block's first row of each expert.
-  void startSlots() {
-    Val writes = e.blockId() == 0;
-    scanOverBlock(
-        e, sort.experts, sort.pieces.threads, tables.scratch(),
-        [&](Val expert) {
-          return e.load(e.i32(), tables.next(expert)) + e.load(e.i32(), tables.rest(expert));
-        },
-        [&](Val expert, Val count, Val before) {
-          e.ifThen(writes,
-                   [&] { e.store(count, e.at(frame.result(sort.counts), expert, kBytes)); });
-          e.store(before + e.load(e.i32(), tables.next(expert)), tables.next(expert));
-        });
-    e.syncThreads();
+    Val tail = all / kWide * kWide + e.threadId();
+    e.ifThen(tail < all, [&] { sort.count(e.load(e.i32(), e.at(ids, tail, kBytes)), tail < own); });
   }
 
   /// Gives each choice of tokens [token, token + tokens) its slot.
   void orderTokens(Val token, Val tokens) {
-    Val choice = e.threadId(), choices = tokens * sort.topK;
-    Val exists = choice < choices;
-    Val entry = token * sort.topK + choice;
-    e.ifThen(exists,
-             [&] { e.store(e.load(e.i32(), e.at(ids, entry, kBytes)), tables.id(choice)); });
-    e.syncThreads();
-    e.ifThen(exists, [&] {
-      Val id = e.load(e.i32(), tables.id(choice));
-      Val equal =
-          e.forLoop(e.i32(0), choice, e.i32(1), e.i32(0), [&](Val other, ArrayRef<Val> sum) {
-            return Vals{sum[0] + e.toI32(e.load(e.i32(), tables.id(other)) == id)};
-          })[0];
-      Val slot = e.load(e.i32(), tables.next(id)) + equal;
-      e.store(slot, tables.slot(choice));
-      e.ifThen(part == 0, [&] { e.store(slot, e.at(frame.result(sort.slots), entry, kBytes)); });
-    });
-    e.syncThreads();
-    e.ifThen(exists,
-             [&] { e.atomicAdd(tables.next(e.load(e.i32(), tables.id(choice))), e.i32(1)); });
+    Val exists = e.threadId() < tokens * problem.topK;
+    Val entry = token * problem.topK + e.threadId();
+    Val id = e.ifValues(
+        exists, [&] { return Vals{e.load(e.i32(), e.at(ids, entry, kBytes))}; },
+        [&] { return Vals{e.i32(-1)}; })[0];
+    Val slot = sort.order(id);
+    e.ifThen(e.logicalAnd(exists, part == 0),
+             [&] { e.store(slot, e.at(frame.result(problem.slots), entry, kBytes)); });
   }
 
   void copyTokens(Val token, Val tokens) {
-    sort.pieces.forPiece(e, part, [&](Val piece) {
-      Val to = e.at(frame.result(sort.rows), piece, sort.pieces.width);
+    const RowPieces &pieces = problem.pieces;
+    pieces.forPiece(e, part, [&](Val piece) {
+      Val to = e.at(frame.result(problem.rows), piece, pieces.width);
       e.forEach(e.i32(0), tokens, e.i32(1), [&](Val index) {
-        Val from = e.at(frame.rowAddress(sort.x, token + index), piece, sort.pieces.width);
-        Val moved = e.load(sort.pieces.type(e), from);
-        for (int64_t choice = 0; choice < sort.topK; ++choice) {
-          Val slot = e.load(e.i32(), tables.slot(index * sort.topK + choice));
-          e.store(moved, e.at(to, slot, sort.rowBytes()));
-        }
+        Val from = e.at(frame.rowAddress(problem.x, token + index), piece, pieces.width);
+        Val moved = e.load(pieces.type(e), from);
+        for (int64_t choice = 0; choice < problem.topK; ++choice)
+          e.store(moved, e.at(to, sort.placeOf(index * problem.topK + choice),
+                              pieces.width * pieces.count));
       });
     });
-    e.syncThreads(); // Before the tables change again.
   }
 
   KernelFrame &frame;
   Emitter &e;
-  const Sort &sort;
-  Tables tables;
-  Val threads, ids, part;
+  const Permutation &problem;
+  ExpertSort sort;
+  Val ids, part;
 };
 
-void addPermute(KernelAssembly &assembly, const Sort &sort, StringRef suffix) {
+void addPermute(KernelAssembly &assembly, const Permutation &problem, StringRef suffix) {
   FunctionSpec spec;
   spec.suffix = suffix.str();
-  spec.threads = sort.pieces.threads;
-  spec.sharedBytes = Tables::bytes(sort);
+  spec.threads = problem.pieces.threads;
+  spec.sharedBytes = ExpertSort::sharedBytes(problem.experts, problem.pieces.threads);
   spec.rowTile = 0;
-  spec.columnTiles = sort.groups * sort.pieces.parts;
+  spec.columnTiles = problem.groups * problem.pieces.parts;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
     frame.e.allowNext();
-    PermuteBody(frame, sort).emit();
+    PermuteBody(frame, problem).emit();
   });
 }
 
@@ -192,32 +127,31 @@ LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op) {
   if (!x->isContiguous() || ids->rowStride != ids->shape[0])
     return op.emitError("CUDA kernel @")
            << assembly.kernel.getSymName() << " needs an x and ids whose rows are contiguous";
-  Sort sort{*x,
-            *ids,
-            *rows,
-            *slots,
-            *counts,
-            ids->shape[0],
-            cast<RankedTensorType>(op.getCounts().getType()).getDimSize(0),
-            {},
-            0};
-  constexpr int64_t kLeastThreads = 128, kMostThreads = 1024;
-  if (sort.topK > kLeastThreads)
+  const int64_t topK = ids->shape[0], bytes = bytesOf(x->elementType);
+  if (topK > kLeastThreads)
     return op.emitError("CUDA kernel @")
            << assembly.kernel.getSymName() << " takes up to " << kLeastThreads
-           << " experts of each token, but got " << sort.topK;
-  const int64_t bytes = bytesOf(x->elementType);
-  const SmallVector<int64_t> steps{x->rowStride * bytes, x->offset * bytes};
+           << " experts of each token, but got " << topK;
+  Permutation problem{*x,
+                      *ids,
+                      *rows,
+                      *slots,
+                      *counts,
+                      topK,
+                      cast<RankedTensorType>(op.getCounts().getType()).getDimSize(0),
+                      {},
+                      0};
   auto share = [&](int64_t mostThreads, int64_t groups) {
-    sort.pieces = RowPieces::of(x->elements() * bytes, steps, mostThreads, kLeastThreads);
-    sort.groups = groups;
+    problem.pieces = RowPieces::of(x->elements() * bytes, {x->rowStride * bytes, x->offset * bytes},
+                                   mostThreads, kLeastThreads);
+    problem.groups = groups;
   };
   share(kLeastThreads, kFewTokens);
   assembly.beginVariant(kFewTokens);
-  addPermute(assembly, sort, "few");
+  addPermute(assembly, problem, "few");
   share(kMostThreads, 2 * assembly.target.multiprocessors);
   assembly.beginVariant();
-  addPermute(assembly, sort, "many");
+  addPermute(assembly, problem, "many");
   return success();
 }
 
