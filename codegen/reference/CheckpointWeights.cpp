@@ -6,6 +6,7 @@
 #include "codegen/reference/WeightSource.h"
 #include "runtime/artifact/Checkpoint.h"
 #include "runtime/base/BFloat16.h"
+#include "runtime/base/Float8.h"
 #include "runtime/base/Status.h"
 
 namespace epigraph::reference {
@@ -34,7 +35,21 @@ absl::Status checkShape(const TensorView &view, mlir::RankedTensorType expected)
 DType dtypeOf(mlir::Type elementType) {
   if (elementType.isBF16())
     return DType::BF16;
+  if (llvm::isa<mlir::Float8E4M3FNType>(elementType))
+    return DType::F8_E4M3;
   return elementType.isF32() ? DType::F32 : DType::I32;
+}
+
+/// Element `index` of `bytes`, which are floats of type `dtype`.
+float floatAt(absl::Span<const uint8_t> bytes, DType dtype, size_t index) {
+  switch (dtype) {
+  case DType::F8_E4M3:
+    return floatOfFloat8(bytes[index]);
+  case DType::BF16:
+    return floatOfBFloat16(elementAt<uint16_t>(bytes, index));
+  default:
+    return elementAt<float>(bytes, index);
+  }
 }
 
 } // namespace
@@ -78,9 +93,7 @@ absl::StatusOr<Tensor> CheckpointWeights::loadRows(std::string_view name,
     return result;
   }
   for (size_t i = 0; i < elements; ++i)
-    result.data()[i] = wanted == DType::F32
-                           ? elementAt<float>(view->bytes, first + i)
-                           : floatOfBFloat16(elementAt<uint16_t>(view->bytes, first + i));
+    result.data()[i] = floatAt(view->bytes, wanted, first + i);
   return result;
 }
 

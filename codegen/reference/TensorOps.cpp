@@ -2,6 +2,7 @@
 
 #include "codegen/reference/Dense.h"
 #include "codegen/reference/Experts.h"
+#include "codegen/reference/Quantization.h"
 #include "codegen/reference/Replicas.h"
 #include "codegen/reference/RopeTable.h"
 #include "codegen/reference/Structure.h"
@@ -128,6 +129,42 @@ Results evaluatePermute(epi::PermuteOp op, const Arguments &operand) {
                     shared(std::move(result.counts))};
 }
 
+/// An operand and its scales, if it has any, as one tensor.
+Tensor scaled(const Arguments &operand, size_t index, std::optional<size_t> scales,
+              ScaleBlock block) {
+  return scales ? dequantize(operand[index], operand[*scales], block) : operand[index];
+}
+
+/// Where in an operation's operands `value` is, which may be absent.
+std::optional<size_t> indexOf(mlir::Operation *op, mlir::Value value) {
+  if (!value)
+    return std::nullopt;
+  return std::distance(op->operand_begin(), llvm::find(op->getOperands(), value));
+}
+
+Results evaluateLinear(epi::LinearOp op, const Arguments &operand, const Workers &workers) {
+  if (!op.getWScale())
+    return one(linear(operand[0], operand[1], workers));
+  Tensor x = scaled(operand, 0, indexOf(op, op.getXScale()), {1, epi::kScaleBlock});
+  Tensor w = scaled(operand, 1, indexOf(op, op.getWScale()), {epi::kScaleBlock, epi::kScaleBlock});
+  return one(linear(x, w, workers));
+}
+
+Results evaluateGroupedLinear(epi::GroupedLinearOp op, const Arguments &operand,
+                              const Workers &workers) {
+  const Tensor *bias = op.getBias() ? &operand[3] : nullptr;
+  if (!op.getWScale())
+    return one(groupedLinear(operand[0], operand[1], operand[2], bias, workers));
+  Tensor x = scaled(operand, 0, indexOf(op, op.getXScale()), {1, epi::kScaleBlock});
+  Tensor w = scaled(operand, 2, indexOf(op, op.getWScale()), {epi::kScaleBlock, epi::kScaleBlock});
+  return one(groupedLinear(x, operand[1], w, bias, workers));
+}
+
+Results evaluateQuantize(epi::QuantizeOp op, const Tensor &x) {
+  Quantized result = quantize(x, op.getBlock()[1], epi::kLeastAmax, epi::kLargestF8E4M3);
+  return TensorRefs{shared(std::move(result.values)), shared(std::move(result.scales))};
+}
+
 } // namespace
 
 absl::StatusOr<std::optional<TensorRefs>>
@@ -138,7 +175,7 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
   };
   auto same = [&](mlir::Operation *) { return Results(TensorRefs{operand.shared(0)}); };
   return llvm::TypeSwitch<mlir::Operation *, Results>(op)
-      .Case([&](epi::LinearOp) { return one(linear(operand[0], operand[1], workers)); })
+      .Case([&](epi::LinearOp product) { return evaluateLinear(product, operand, workers); })
       .Case([&](epi::HeadLinearOp) { return one(headLinear(operand[0], operand[1], workers)); })
       .Case([&](epi::EmbeddingOp) { return one(embedding(operand[0], operand[1])); })
       .Case([&](epi::RmsNormOp norm) {
@@ -180,9 +217,12 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
       .Case([&](ep::AssignReplicasOp) { return one(assignReplicas(operand[0], operand[1])); })
       .Case([&](epi::UnpermuteOp) { return one(unpermute(operand[0], operand[1], operand[2])); })
       .Case([&](epi::GroupedLinearOp product) {
-        const Tensor *bias = product.getBias() ? &operand[3] : nullptr;
-        return one(groupedLinear(operand[0], operand[1], operand[2], bias, workers));
+        return evaluateGroupedLinear(product, operand, workers);
       })
+      .Case([&](epi::DequantizeOp op) {
+        return one(dequantize(operand[0], operand[1], {op.getBlock()[0], op.getBlock()[1]}));
+      })
+      .Case([&](epi::QuantizeOp op) { return evaluateQuantize(op, operand[0]); })
       .Default([](mlir::Operation *) { return Results(std::nullopt); });
 }
 

@@ -43,7 +43,8 @@ private:
 
 /// Values made of the seed and the weight's name, for tests without a checkpoint. Matrices have
 /// entries of variance 1 / (last dimension), so that activations keep their size; vectors lie
-/// around 1. bf16 weights hold values that bf16 can express.
+/// around 1. bf16 and FP8 weights hold values that their type can express; FP8 weights fill its
+/// range, and their scales ("..._scale_inv") bring them to the size of other matrices.
 class RandomWeights : public WeightSource {
 public:
   explicit RandomWeights(uint64_t seed) : seed(seed) {}
