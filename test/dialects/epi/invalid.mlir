@@ -802,3 +802,120 @@ func.func @f(%x: tensor<?x8xf32>) {
   %y = epi.join_rows %b, %a : tensor<?x8xf32>
   return
 }
+
+// -----
+
+// epi.linear (C3): no scales
+func.func @f(%x: tensor<?x64xbf16>, %w: tensor<32x64xf8E4M3FN>) {
+  // expected-error @+1 {{w is quantized ('tensor<32x64xf8E4M3FN>') but has no scales}}
+  %0 = epi.linear %x, %w : (tensor<?x64xbf16>, tensor<32x64xf8E4M3FN>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.linear (C3): scales of what is not quantized
+func.func @f(%x: tensor<?x64xbf16>, %w: tensor<32x64xbf16>, %s: tensor<1x1xf32>) {
+  // expected-error @+1 {{w has scales but is not quantized}}
+  %0 = epi.linear %x, %w scale %s : (tensor<?x64xbf16>, tensor<32x64xbf16> scale tensor<1x1xf32>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.linear (C4)
+func.func @f(%x: tensor<?x64xf8E4M3FN>, %s: tensor<?x1xf32>, %w: tensor<32x64xbf16>) {
+  // expected-error @+1 {{a quantized x needs a quantized w}}
+  %0 = epi.linear %x scale %s, %w : (tensor<?x64xf8E4M3FN> scale tensor<?x1xf32>, tensor<32x64xbf16>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.linear (C5)
+func.func @f(%x: tensor<?x200xbf16>, %w: tensor<300x200xf8E4M3FN>, %s: tensor<2x2xf32>) {
+  // expected-error @+1 {{the scales of w must have shape [3, 2]}}
+  %0 = epi.linear %x, %w scale %s : (tensor<?x200xbf16>, tensor<300x200xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x300xbf16>
+  return
+}
+
+// -----
+
+// epi.grouped_linear (C5)
+func.func @f(%x: tensor<?x64xf8E4M3FN>, %n: tensor<2xi32>, %w: tensor<2x32x64xf8E4M3FN>, %s: tensor<2x1x1xf32>) {
+  // expected-error @+1 {{x is quantized ('tensor<?x64xf8E4M3FN>') but has no scales}}
+  %0 = epi.grouped_linear %x, %n, %w scale %s : (tensor<?x64xf8E4M3FN>, tensor<2xi32>, tensor<2x32x64xf8E4M3FN> scale tensor<2x1x1xf32>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.grouped_linear (C6)
+func.func @f(%x: tensor<?x64xf8E4M3FN>, %s: tensor<?x1xf32>, %n: tensor<2xi32>, %w: tensor<2x32x64xbf16>) {
+  // expected-error @+1 {{a quantized x needs a quantized w}}
+  %0 = epi.grouped_linear %x scale %s, %n, %w : (tensor<?x64xf8E4M3FN> scale tensor<?x1xf32>, tensor<2xi32>, tensor<2x32x64xbf16>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.grouped_linear (C7)
+func.func @f(%x: tensor<?x64xbf16>, %n: tensor<2xi32>, %w: tensor<2x32x64xf8E4M3FN>, %s: tensor<1x1x1xf32>) {
+  // expected-error @+1 {{the scales of w must have shape [2, 1, 1]}}
+  %0 = epi.grouped_linear %x, %n, %w scale %s : (tensor<?x64xbf16>, tensor<2xi32>, tensor<2x32x64xf8E4M3FN> scale tensor<1x1x1xf32>) -> tensor<?x32xbf16>
+  return
+}
+
+// -----
+
+// epi.dequantize (C1)
+func.func @f(%q: tensor<64x64xf8E4M3FN>, %s: tensor<1x1xf32>) {
+  // expected-error @+1 {{block must be two positive sizes, got [128, 0]}}
+  %0 = epi.dequantize %q, %s {block = array<i64: 128, 0>} : tensor<64x64xf8E4M3FN>, tensor<1x1xf32> -> tensor<64x64xbf16>
+  return
+}
+
+// -----
+
+// epi.dequantize (C2)
+func.func @f(%q: tensor<4x130x64xf8E4M3FN>, %s: tensor<4x1x1xf32>) {
+  // expected-error @+1 {{scales must have shape [4, 2, 1]}}
+  %0 = epi.dequantize %q, %s {block = array<i64: 128, 128>} : tensor<4x130x64xf8E4M3FN>, tensor<4x1x1xf32> -> tensor<4x130x64xbf16>
+  return
+}
+
+// -----
+
+// epi.dequantize (C3)
+func.func @f(%q: tensor<64x64xf8E4M3FN>, %s: tensor<1x1xf32>) {
+  // expected-error @+1 {{the result must have shape [64, 64]}}
+  %0 = epi.dequantize %q, %s {block = array<i64: 128, 128>} : tensor<64x64xf8E4M3FN>, tensor<1x1xf32> -> tensor<64x32xbf16>
+  return
+}
+
+// -----
+
+// epi.quantize (C1)
+func.func @f(%x: tensor<?x64xbf16>) {
+  // expected-error @+1 {{block must be one row and a positive number of columns, got [2, 128]}}
+  %q, %s = epi.quantize %x {block = array<i64: 2, 128>} : tensor<?x64xbf16> -> tensor<?x64xf8E4M3FN>, tensor<?x1xf32>
+  return
+}
+
+// -----
+
+// epi.quantize (C2)
+func.func @f(%x: tensor<?x64xbf16>) {
+  // expected-error @+1 {{quantized must have shape [?, 64]}}
+  %q, %s = epi.quantize %x {block = array<i64: 1, 128>} : tensor<?x64xbf16> -> tensor<?x32xf8E4M3FN>, tensor<?x1xf32>
+  return
+}
+
+// -----
+
+// epi.quantize (C3)
+func.func @f(%x: tensor<?x200xbf16>) {
+  // expected-error @+1 {{scales must have shape [?, 2]}}
+  %q, %s = epi.quantize %x {block = array<i64: 1, 128>} : tensor<?x200xbf16> -> tensor<?x200xf8E4M3FN>, tensor<?x1xf32>
+  return
+}

@@ -103,4 +103,29 @@ func.func @experts(%logits: tensor<?x8xf32>, %bias: tensor<8xf32>, %x: tensor<?x
   %z = epi.unpermute %g, %slots, %w : tensor<?x4xbf16>, tensor<?x3xi32>, tensor<?x3xf32> -> tensor<?x4xbf16>
   return
 }
+
+// CHECK-LABEL: func.func @quantized
+func.func @quantized(%x: tensor<?x200xbf16>, %n: tensor<2xi32>, %b: tensor<2x8xbf16>) {
+  // CHECK: %[[W:.*]] = epi.weight "w" : tensor<150x200xf8E4M3FN>
+  %w = epi.weight "w" : tensor<150x200xf8E4M3FN>
+  // CHECK: %[[S:.*]] = epi.weight "w_scale_inv" : tensor<2x2xf32>
+  %s = epi.weight "w_scale_inv" : tensor<2x2xf32>
+  // CHECK: epi.dequantize %[[W]], %[[S]] {block = array<i64: 128, 128>} : tensor<150x200xf8E4M3FN>, tensor<2x2xf32> -> tensor<150x200xbf16>
+  %d = epi.dequantize %w, %s {block = array<i64: 128, 128>} : tensor<150x200xf8E4M3FN>, tensor<2x2xf32> -> tensor<150x200xbf16>
+  // CHECK: %[[Q:.*]], %[[QS:.*]] = epi.quantize %{{.*}} {block = array<i64: 1, 128>} : tensor<?x200xbf16> -> tensor<?x200xf8E4M3FN>, tensor<?x2xf32>
+  %q, %qs = epi.quantize %x {block = array<i64: 1, 128>} : tensor<?x200xbf16> -> tensor<?x200xf8E4M3FN>, tensor<?x2xf32>
+  // CHECK: epi.linear %{{.*}}, %[[W]] scale %[[S]] : (tensor<?x200xbf16>, tensor<150x200xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x150xbf16>
+  %0 = epi.linear %x, %w scale %s : (tensor<?x200xbf16>, tensor<150x200xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x150xbf16>
+  // CHECK: epi.linear %[[Q]] scale %[[QS]], %[[W]] scale %[[S]] : (tensor<?x200xf8E4M3FN> scale tensor<?x2xf32>, tensor<150x200xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x150xf32>
+  %1 = epi.linear %q scale %qs, %w scale %s : (tensor<?x200xf8E4M3FN> scale tensor<?x2xf32>, tensor<150x200xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x150xf32>
+  // CHECK: %[[E:.*]] = epi.weight_stack
+  %e = epi.weight_stack "{}.w" : tensor<2x8x200xf8E4M3FN>
+  // CHECK: %[[ES:.*]] = epi.weight_stack
+  %es = epi.weight_stack "{}.w_scale_inv" : tensor<2x1x2xf32>
+  // CHECK: epi.grouped_linear %[[Q]] scale %[[QS]], %{{.*}}, %[[E]] scale %[[ES]] bias %{{.*}} : (tensor<?x200xf8E4M3FN> scale tensor<?x2xf32>, tensor<2xi32>, tensor<2x8x200xf8E4M3FN> scale tensor<2x1x2xf32>) bias tensor<2x8xbf16> -> tensor<?x8xbf16>
+  %2 = epi.grouped_linear %q scale %qs, %n, %e scale %es bias %b : (tensor<?x200xf8E4M3FN> scale tensor<?x2xf32>, tensor<2xi32>, tensor<2x8x200xf8E4M3FN> scale tensor<2x1x2xf32>) bias tensor<2x8xbf16> -> tensor<?x8xbf16>
+  // CHECK: epi.grouped_linear %{{.*}}, %{{.*}}, %[[E]] scale %[[ES]] : (tensor<?x200xbf16>, tensor<2xi32>, tensor<2x8x200xf8E4M3FN> scale tensor<2x1x2xf32>) -> tensor<?x8xbf16>
+  %3 = epi.grouped_linear %x, %n, %e scale %es : (tensor<?x200xbf16>, tensor<2xi32>, tensor<2x8x200xf8E4M3FN> scale tensor<2x1x2xf32>) -> tensor<?x8xbf16>
+  return
+}
 }
