@@ -23,10 +23,10 @@ namespace epigraph {
   X(deviceGetAttribute, cuDeviceGetAttribute)                                                      \
   X(deviceTotalMem, cuDeviceTotalMem)                                                              \
   X(deviceCanAccessPeer, cuDeviceCanAccessPeer)                                                    \
-  X(deviceGetP2PAttribute, cuDeviceGetP2PAttribute)                                                \
   X(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain)                                              \
   X(devicePrimaryCtxRelease, cuDevicePrimaryCtxRelease)                                            \
   X(ctxSetCurrent, cuCtxSetCurrent)                                                                \
+  X(ctxEnablePeerAccess, cuCtxEnablePeerAccess)                                                    \
   X(memGetInfo, cuMemGetInfo)                                                                      \
   X(memAlloc, cuMemAlloc)                                                                          \
   X(memFree, cuMemFree)                                                                            \
@@ -36,7 +36,7 @@ namespace epigraph {
   X(memcpyDtoHAsync, cuMemcpyDtoHAsync)                                                            \
   X(memcpyDtoDAsync, cuMemcpyDtoDAsync)                                                            \
   X(memcpy2DAsync, cuMemcpy2DAsync)                                                                \
-  X(memcpyPeerAsync, cuMemcpyPeerAsync)                                                            \
+  X(memcpyAsync, cuMemcpyAsync)                                                                    \
   X(memsetD8Async, cuMemsetD8Async)                                                                \
   X(streamCreate, cuStreamCreate)                                                                  \
   X(streamDestroy, cuStreamDestroy)                                                                \

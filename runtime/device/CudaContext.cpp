@@ -136,6 +136,15 @@ absl::StatusOr<std::shared_ptr<CudaContext>> CudaContext::open(const CudaApi &ap
 
 CudaContext::~CudaContext() { functions.devicePrimaryCtxRelease(identity.device); }
 
+absl::Status CudaContext::reach(const CudaContext &other) const {
+  use();
+  const CUresult result = functions.ctxEnablePeerAccess(other.context, 0);
+  if (result == CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED)
+    return absl::OkStatus();
+  return check(
+      result, absl::StrCat("linking GPU ", identity.ordinal, " with GPU ", other.identity.ordinal));
+}
+
 absl::Status CudaContext::check(CUresult result, std::string_view what) const {
   if (!isFailureOfEarlierWork(result))
     return functions.check(result, what);

@@ -55,6 +55,9 @@ public:
   const CudaApi &api() const { return functions; }
   const GpuIdentity &gpu() const { return identity; }
 
+  /// Lets kernels and copies of this context reach the memory of `other`'s GPU, if they are linked.
+  absl::Status reach(const CudaContext &other) const;
+
   /// Makes it the calling thread's, as every call below needs it; costs some ten nanoseconds.
   void use() const { functions.ctxSetCurrent(context); }
 

@@ -119,6 +119,7 @@ void readMachine(Reader &file, Machine &machine) {
   file.group("links", false, [&](Reader &links) {
     links.rate("gbps", machine.linkGbps);
     links.integer("latency_ns", machine.linkLatencyNs, 1, 1'000'000'000);
+    links.rate("host_gbps", machine.hostGbps);
   });
   file.names("libraries", machine.libraries);
   file.finish();
@@ -158,6 +159,7 @@ std::string printMachine(const Machine &machine) {
   add(peak, "bf16_gflops", machine.bf16Gflops);
   add(links, "gbps", machine.linkGbps);
   add(links, "latency_ns", machine.linkLatencyNs);
+  add(links, "host_gbps", machine.hostGbps);
   file["name"] = machine.name;
   file["isa"] = isa;
   add(file, "cores", machine.cores);

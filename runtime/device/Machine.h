@@ -17,7 +17,7 @@ namespace epigraph {
 struct Machine {
   std::string name; ///< letters, digits and ".-_"; names the target: "cpu:NAME"
 
-  std::string base;                  ///< an x86-64 level or processor that LLVM knows
+  std::string base;                  ///< an x86-64 level or processor that LLVM knows, or "sm_90a"
   std::vector<std::string> features; ///< what it has beyond that, by LLVM's names
   std::string tune;                  ///< the processor to schedule for; else `base`
   uint32_t vectorBits = 0;           ///< the widest vectors that kernels may use
@@ -32,6 +32,7 @@ struct Machine {
   uint32_t launchNs = 0;                ///< from one kernel to the next, all cores
   double linkGbps = 0;                  ///< 10^9 bytes a second from one rank to another
   uint32_t linkLatencyNs = 0;           ///< of a message between ranks
+  double hostGbps = 0;                  ///< 10^9 bytes a second from the host to a device
 
   std::vector<std::string> libraries; ///< "cuda", "nccl", "mpi": present; for the reader alone
 

@@ -56,8 +56,9 @@ std::vector<std::string> presentLibraries() {
   return present;
 }
 
-/// `text` with '-' in place of what a target's name may not hold.
-std::string asName(const std::string &text) {
+} // namespace
+
+std::string targetName(const std::string &text) {
   std::string name;
   for (const unsigned char c : text) {
     if (std::isalnum(c))
@@ -71,8 +72,6 @@ std::string asName(const std::string &text) {
   return name.empty() ? "this-machine" : name;
 }
 
-} // namespace
-
 std::string processorName() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);)
@@ -84,7 +83,7 @@ std::string processorName() {
 
 Machine probeMachine() {
   Machine machine;
-  machine.name = asName(processorName());
+  machine.name = targetName(processorName());
   machine.features = cpuFeatures();
   machine.base = levelOf(machine.features);
   const bool wide = machine.base == "x86-64-v4";

@@ -15,6 +15,9 @@ Machine probeMachine();
 /// instructions that the machine lacks are left out.
 void measureMachine(Machine &machine);
 
+/// `text` with '-' in place of what a target's name may not hold: "nvidia-h200".
+std::string targetName(const std::string &text);
+
 /// The processor's own name, "AMD EPYC 7763 64-Core Processor"; empty where the system has none.
 std::string processorName();
 

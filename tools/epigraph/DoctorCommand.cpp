@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -12,6 +13,7 @@
 #include "runtime/device/MemoryPool.h"
 #include "runtime/device/ProbeMachine.h"
 #include "tools/epigraph/Commands.h"
+#include "tools/epigraph/DoctorGpus.h"
 
 namespace epigraph::tool {
 namespace {
@@ -19,12 +21,14 @@ namespace {
 constexpr char kFooter[] = R"(Examples:
   epigraph doctor
   epigraph doctor --json > this.json
+  epigraph doctor --json --gpu 0 > gpu.json
   epigraph compile MODEL_DIR -o NAME.epi --target this.json
 
 docs/targets.md explains every key. Measure on an idle machine.)";
 
 struct DoctorFlags {
   std::string name;
+  std::optional<int> gpu;
   bool json = false;
 };
 
@@ -69,15 +73,26 @@ void printForPeople(const Machine &machine) {
                               : "--target cpu does not work here: it needs AVX2 and FMA");
 }
 
-absl::Status examine(const DoctorFlags &flags) {
+Machine processorAsTarget() {
   Machine machine = probeMachine();
-  if (!flags.name.empty())
-    machine.name = flags.name;
   measureMachine(machine);
+  return machine;
+}
+
+absl::Status examine(const DoctorFlags &flags) {
   if (!flags.json) {
-    printForPeople(machine);
+    printForPeople(processorAsTarget());
+    examineGpus();
     return absl::OkStatus();
   }
+  Machine machine;
+  if (flags.gpu) {
+    EPIGRAPH_ASSIGN_OR_RETURN(machine, gpuAsTarget(*flags.gpu));
+  } else {
+    machine = processorAsTarget();
+  }
+  if (!flags.name.empty())
+    machine.name = flags.name;
   const std::string text = printMachine(machine);
   // What is printed must be what --target reads, above all a name from the command line.
   const absl::StatusOr<Machine> readBack = parseMachine(text, "this machine");
@@ -94,6 +109,7 @@ Command addDoctorCommand(CLI::App &app) {
   CLI::App *command = app.add_subcommand("doctor", "Show what this machine has and how fast it is");
   command->add_flag("--json", flags->json, "Print a target description for `epigraph compile`");
   command->add_option("--name", flags->name, "The target's name in the description");
+  command->add_option("--gpu", flags->gpu, "Describe this GPU, not the processor (with --json)");
   command->footer(kFooter);
   return {command, [flags] { return examine(*flags); }};
 }

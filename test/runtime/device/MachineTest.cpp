@@ -35,7 +35,8 @@ constexpr char kWhole[] = R"({
   "launch_ns": 3000,
   "links": {
     "gbps": 25.0,
-    "latency_ns": 1500
+    "latency_ns": 1500,
+    "host_gbps": 55.0
   },
   "libraries": [
     "mpi"
@@ -60,6 +61,7 @@ TEST(MachineTest, ReadsEveryKeyAndWritesItBack) {
   EXPECT_EQ(machine->launchNs, 3000u);
   EXPECT_EQ(machine->linkGbps, 25);
   EXPECT_EQ(machine->linkLatencyNs, 1500u);
+  EXPECT_EQ(machine->hostGbps, 55);
   EXPECT_EQ(printMachine(*machine), kWhole);
 }
 
