@@ -1,5 +1,5 @@
 // Verifiers of the ep dialect.
-#include "dialects/ep/Ep.h"
+#include "dialects/ep/VerifyMesh.h"
 #include "dialects/epi/Verify.h"
 
 using namespace mlir;
@@ -82,9 +82,8 @@ LogicalResult WaitOp::verify() {
   return success();
 }
 
-/// `mesh` must name an `ep.mesh`; with `placement`, of as many ranks as the placement has.
-static LogicalResult verifyMesh(Operation *op, FlatSymbolRefAttr mesh,
-                                SymbolTableCollection &symbols, PlacementAttr placement = {}) {
+LogicalResult epigraph::ep::verifyMesh(Operation *op, FlatSymbolRefAttr mesh,
+                                       SymbolTableCollection &symbols, PlacementAttr placement) {
   auto meshOp = symbols.lookupNearestSymbolFrom<MeshOp>(op, mesh);
   if (!meshOp)
     return op->emitOpError("there is no ep.mesh ") << mesh;

@@ -435,4 +435,6 @@ def Ep_GatherExpertsOp : Ep_Op<"gather_experts", [DeclareOpInterfaceMethods<Symb
   }];
 }
 
+include "dialects/ep/EpExchangeOps.td"
+
 #endif // EPIGRAPH_DIALECTS_EP_EPOPS_TD

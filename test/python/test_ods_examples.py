@@ -107,6 +107,17 @@ OPERANDS = {
     "ep.combine": {
         "rows": "tensor<?x64xbf16>", "w": "tensor<?x4xf32>", "back": "!ep.exchange",
     },
+    "ep.dispatch_send": {
+        "x": "tensor<?x64xbf16>", "ids": "tensor<?x4xi32>", "w": "tensor<?x4xf32>",
+    },
+    "ep.dispatch_receive": {},
+    "ep.combine_send": {
+        "y": "tensor<?x64xbf16>", "places": "tensor<256x4xi32>", "w": "tensor<256x4xf32>",
+    },
+    "ep.combine_receive": {
+        "y": "tensor<?x64xbf16>", "places": "tensor<256x4xi32>", "ids": "tensor<?x4xi32>",
+        "w": "tensor<?x4xf32>",
+    },
     "ep.scatter_experts": {"rows": "tensor<?x64xbf16>", "counts": "tensor<32xi32>"},
     "ep.gather_experts": {
         "y": "tensor<?x64xbf16>", "rows": "tensor<?x64xbf16>", "counts": "tensor<32xi32>",
