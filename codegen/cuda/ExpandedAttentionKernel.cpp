@@ -4,8 +4,8 @@
 // attending to it (DeepSeek-V3's sizes), so it is done once for all tiles of a step: the launch
 // goes through the heads in rounds, and in each first expands the pages of all contexts for the
 // round's heads into the workspace, then attends. Blocks meet between the two. A round has as many
-// heads as the workspace holds, which is meant to stay in the second-level cache; its size is that
-// of one head of the largest batch, or more.
+// heads as the second-level cache holds, and one at least: the workspace is as large as one head of
+// the largest batch, or more.
 #include "codegen/cuda/AttentionOperands.h"
 #include "codegen/cuda/ContextPages.h"
 #include "codegen/cuda/FlashTile.h"
@@ -21,7 +21,8 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-/// Of keys and values of a round, unless one head of the largest batch needs more.
+/// Of keys and values of a round, unless those of one head are more: they are to stay in the
+/// second-level cache until they have been read.
 constexpr int64_t kRoundBytes = 48 << 20;
 
 struct ExpandedProblem {
@@ -63,7 +64,8 @@ public:
   void emit() {
     pageCount = e.load(e.i32(), problem.pages.count(frame));
     items = itemCount(frame, kTileItems);
-    Val fitting = e.i32(problem.slots()) / e.maximum(pageCount, e.i32(1));
+    const int64_t slots = std::min(problem.slots(), kRoundBytes / problem.pageBytes());
+    Val fitting = e.i32(slots) / e.maximum(pageCount, e.i32(1));
     Val headsOfRound = e.minimum(e.maximum(fitting, e.i32(1)), e.i32(problem.heads));
     Val met = e.i32(1);
     e.forLoop(e.i32(0), e.i32(problem.heads), headsOfRound, {met},
