@@ -81,9 +81,11 @@ constexpr int32_t shareCounter(int32_t axis) { return 3 * axis; }
 /// Two axes; and as many as keep what follows aligned.
 inline constexpr int32_t kRowCounters = 12;
 
+struct PeerTable; // PeerTable.h
+
 /// The ragged batch of one step as device kernels see it, in the device's memory; pointers are
 /// addresses of the device.
-struct DeviceStep {
+struct alignas(64) DeviceStep {
   const int32_t *positions;        ///< [tokens]
   const int32_t *sequence;         ///< [tokens]
   const int32_t *pageTable;        ///< [sequences][pageTableStride]
@@ -98,11 +100,12 @@ struct DeviceStep {
   int32_t tokenItemCount;
   int32_t tileItemCount;
   int32_t counts[kRowCounters];
+  PeerTable *peers; ///< null where no kernel exchanges rows with other ranks
 };
 
 static_assert(sizeof(AttentionItem) == 32);
 static_assert(offsetof(DeviceStep, tokens) == 56 && offsetof(DeviceStep, counts) == 80 &&
-              sizeof(DeviceStep) == 128);
+              offsetof(DeviceStep, peers) == 128 && sizeof(DeviceStep) == 192);
 
 // A function of a device launch takes, in this order:
 //   1. its tensor maps, 128 bytes each, by value;
