@@ -7,7 +7,7 @@
 #ifndef EPIGRAPH_CODEGEN_CUDA_EMITTER_H
 #define EPIGRAPH_CODEGEN_CUDA_EMITTER_H
 
-#include "mlir/Dialect/LLVMIR/LLVMTypes.h"
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 

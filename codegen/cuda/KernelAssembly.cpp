@@ -71,11 +71,12 @@ DeviceLaunch launchOf(const FunctionSpec &spec, std::string symbol) {
 } // namespace
 
 KernelFrame::KernelFrame(exec::KernelOp kernel, ImplicitLocOpBuilder &builder,
-                         LLVM::LLVMFuncOp function, size_t maps)
-    : e(builder), kernel(kernel), function(function), maps(maps), pointers(pointersOf(kernel)) {}
+                         ValueRange parameters, size_t maps)
+    : e(builder), kernel(kernel), parameters(parameters), maps(maps),
+      pointers(pointersOf(kernel)) {}
 
 Val KernelFrame::parameter(size_t index) {
-  return e.wrap(function.getArgument(static_cast<unsigned>(index)));
+  return e.wrap(parameters[index]);
 }
 
 Val KernelFrame::map(size_t index) { return parameter(index); }
@@ -146,7 +147,7 @@ void KernelAssembly::addFunction(const FunctionSpec &spec,
   b.setInsertionPointToEnd(module.getBody());
   LLVM::LLVMFuncOp function = declare(b, kernel, symbol, spec);
   b.setInsertionPointToStart(function.addEntryBlock(b));
-  KernelFrame frame(kernel, b, function, spec.maps.size());
+  KernelFrame frame(kernel, b, function.getArguments(), spec.maps.size());
   body(frame);
   LLVM::ReturnOp::create(b, ValueRange());
   if (built.variants.empty())

@@ -7,7 +7,6 @@
 #include "codegen/target/CudaTarget.h"
 #include "codegen/target/TensorView.h"
 #include "dialects/exec/Exec.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "runtime/artifact/DeviceKernel.h"
 
@@ -20,7 +19,7 @@ inline constexpr int64_t kCounterBytes = 16384;
 class KernelFrame {
 public:
   KernelFrame(exec::KernelOp kernel, mlir::ImplicitLocOpBuilder &builder,
-              mlir::LLVM::LLVMFuncOp function, size_t maps);
+              mlir::ValueRange parameters, size_t maps);
 
   Emitter e;
   exec::KernelOp kernel;
@@ -48,7 +47,7 @@ public:
 private:
   Val parameter(size_t index);
 
-  mlir::LLVM::LLVMFuncOp function;
+  const llvm::SmallVector<mlir::Value> parameters;
   const size_t maps;
   size_t pointers = 0; ///< parameters that are operands or results
 };
