@@ -61,11 +61,13 @@ static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
   // Epilogues first: they leave to norms the sums that save no less there.
   passes.optional(createFuseLinearEpiloguePass());
   passes.optional(createFuseResidualNormPass());
-  if (options.fusionLevel < 2)
-    return;
-  FormFusionGroupsPassOptions groups;
-  groups.level = options.fusionLevel;
-  passes.optional(createFormFusionGroupsPass(groups));
+  if (options.fusionLevel >= 2) {
+    FormFusionGroupsPassOptions groups;
+    groups.level = options.fusionLevel;
+    passes.optional(createFormFusionGroupsPass(groups));
+  }
+  if (options.fp8Activations)
+    passes.optional(createFuseQuantizePass());
 }
 
 static void listPartition(PassList &passes, const PipelineOptions &options) {
@@ -86,6 +88,11 @@ static void listPartition(PassList &passes, const PipelineOptions &options) {
     passes.optional(createFuseProjectionsPass());
     passes.optional(createFuseSwigluPass());
   }
+  // All that joins or cuts weights is done.
+  passes.required(createFoldDequantizePass(), "weights would be stored dequantized");
+  if (options.fp8Activations)
+    passes.required(createQuantizeActivationsPass(),
+                    "the target multiplies FP8 weights by FP8 activations only");
   passes.optional(createElideLayoutChangesPass());
   passes.optional(createChooseCollectivesPass());
   listKernelFusion(passes, options);
@@ -123,7 +130,9 @@ static void listPasses(PassList &passes, Phase phase, const PipelineOptions &opt
   case Phase::PlanMemory:
     return listPlanMemory(passes);
   case Phase::Codegen:
-    return passes.required(createPackWeightsPass(), "CPU kernels read packed weights only");
+    if (options.packsWeights)
+      passes.required(createPackWeightsPass(), "CPU kernels read packed weights only");
+    return;
   case Phase::Sparsify: // No passes yet.
   case Phase::Import:   // The importer's.
   case Phase::Pack:     // The packer's.

@@ -43,6 +43,10 @@ struct PipelineOptions {
   BatchSplit batches = BatchSplit::One;
   ep::AttentionMode attention = ep::AttentionMode::Replicated;
   ComputeType compute = ComputeType::BFloat16;
+  /// Whether the target multiplies FP8 weights by FP8 activations, as matrix units do.
+  bool fp8Activations = false;
+  /// Whether kernels read the weights of projections in panels, as the CPU's do.
+  bool packsWeights = true;
   /// 0 to kMaxFusionLevel.
   int64_t fusionLevel = kDefaultFusionLevel;
   /// False: every pass that may be left out is.
@@ -57,7 +61,7 @@ struct PipelineOptions {
 void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
-/// `attention`, `compute` and `fusion-level`.
+/// `attention`, `compute`, `fp8-activations` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

@@ -49,6 +49,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
       llvm::cl::init(ComputeType::BFloat16),
       llvm::cl::values(clEnumValN(ComputeType::BFloat16, "bfloat16", "as the checkpoint says"),
                        clEnumValN(ComputeType::Float32, "float32", "32-bit floats throughout"))};
+  Option<bool> fp8Activations{*this, "fp8-activations",
+                              llvm::cl::desc("inputs of products with FP8 weights become FP8"),
+                              llvm::cl::init(false)};
   Option<int64_t> fusionLevel{*this, "fusion-level",
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
                               llvm::cl::init(kDefaultFusionLevel)};
@@ -66,6 +69,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.tensor = tensor;
     options.attention = attention;
     options.compute = compute;
+    options.fp8Activations = fp8Activations;
     options.fusionLevel = fusionLevel;
     options.batches = batches;
     return options;

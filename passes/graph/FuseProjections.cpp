@@ -26,8 +26,9 @@ namespace {
 constexpr llvm::StringLiteral kPass = "epi-fuse-projections";
 
 /// What projections must agree in to be fused: input, counts (of grouped linears, else null), and
-/// the element types of weight, result and bias (null without one).
-using Key = std::tuple<Value, Value, Type, Type, Type>;
+/// the element types of weight, result and bias (null without one). Then the number, from 1 on, of
+/// the group among those that agree in these and have quantized weights; 0 for others.
+using Key = std::tuple<Value, Value, Type, Type, Type, unsigned>;
 using Groups = llvm::MapVector<Key, SmallVector<Operation *>>;
 
 Value getWeight(Operation *projection) {
@@ -41,6 +42,24 @@ Value getBias(Operation *projection) {
   return grouped ? grouped.getBias() : Value();
 }
 
+/// Whether the last output of `projection` ends a block of scales: what follows a part of a block
+/// in a joined weight would share its scale.
+bool endsBlock(Operation *projection) {
+  return epi::dim(projection->getResult(0).getType(), 1) % epi::kScaleBlock == 0;
+}
+
+/// The group that `projection` joins, which agrees with `key`: of quantized weights, none but the
+/// last may end inside a block.
+SmallVector<Operation *> &groupOf(Key key, Groups &groups) {
+  unsigned &number = std::get<unsigned>(key);
+  while (number > 0 && !groups[key].empty() && !endsBlock(groups[key].back())) {
+    reportMissed(kPass, groups[key].back(),
+                 "its FP8 weight ends inside a block of scales, so no other can follow it");
+    ++number;
+  }
+  return groups[key];
+}
+
 Groups collectProjections(Block &block) {
   Groups groups;
   for (Operation &op : block) {
@@ -52,10 +71,13 @@ Groups collectProjections(Block &block) {
       continue;
     }
     auto grouped = dyn_cast<epi::GroupedLinearOp>(op);
-    Key key{op.getOperand(0), grouped ? grouped.getCounts() : Value(),
-            epi::elementOf(weight.getType()), epi::elementOf(op.getResult(0).getType()),
-            bias ? epi::elementOf(bias.getType()) : Type()};
-    groups[key].push_back(&op);
+    Key key{op.getOperand(0),
+            grouped ? grouped.getCounts() : Value(),
+            epi::elementOf(weight.getType()),
+            epi::elementOf(op.getResult(0).getType()),
+            bias ? epi::elementOf(bias.getType()) : Type(),
+            isQuantizedWeight(weight) ? 1u : 0u};
+    groupOf(key, groups).push_back(&op);
   }
   return groups;
 }

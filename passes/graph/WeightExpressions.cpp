@@ -13,13 +13,21 @@ bool isWeightLeaf(Operation *op) {
 }
 
 bool isWeightOp(Operation *op) {
-  return isWeightLeaf(op) || isa<epi::CastOp, epi::ConcatOp, epi::SplitOp, epi::ReshapeOp,
-                                 epi::TransposeOp, ep::LocalExpertsOp, ep::LocalShardOp>(op);
+  return isWeightLeaf(op) ||
+         isa<epi::CastOp, epi::DequantizeOp, epi::ConcatOp, epi::SplitOp, epi::ReshapeOp,
+             epi::TransposeOp, ep::LocalExpertsOp, ep::LocalShardOp>(op);
 }
 
 bool isWeightExpression(Value value) {
   Operation *op = value.getDefiningOp();
   return op && isWeightOp(op) && llvm::all_of(op->getOperands(), isWeightExpression);
+}
+
+bool isQuantizedWeight(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (isa_and_nonnull<epi::ConcatOp, ep::LocalExpertsOp, ep::LocalShardOp>(op))
+    return llvm::all_of(op->getOperands(), isQuantizedWeight);
+  return isa_and_nonnull<epi::DequantizeOp>(op);
 }
 
 void moveWeightBefore(Value value, Operation *position) {

@@ -1,7 +1,7 @@
 // Types are changed in place: every operation of the graph is generic over f32 and bf16, so no
 // operation needs rewriting. Tensors of the checkpoint keep their types, and a cast behind each one
-// lets everything after it change; function types follow their entry blocks. Cost: linear in the
-// number of values.
+// lets everything after it change (FP8 weights have their dequantization there already); function
+// types follow their entry blocks. Cost: linear in the number of values.
 #include "dialects/exec/Exec.h"
 #include "passes/PassRemarks.h"
 #include "passes/quant/Passes.h"

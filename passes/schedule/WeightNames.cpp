@@ -29,6 +29,8 @@ static void collectLeaves(Value value, llvm::SetVector<Operation *> &leaves) {
   Operation *op = value.getDefiningOp();
   if (op->getNumOperands() == 0)
     leaves.insert(op);
+  if (auto dequantize = dyn_cast<epi::DequantizeOp>(op)) // Scales go by the name of their weight.
+    return collectLeaves(dequantize.getX(), leaves);
   for (Value operand : op->getOperands())
     collectLeaves(operand, leaves);
 }

@@ -17,7 +17,7 @@ bool isView(Operation &op) { return isa<epi::SplitOp, epi::ReshapeOp>(op); }
 /// Whether `op` is computed row by row; like isRowOp, but rows may be as many as a type says.
 bool isRowWise(Operation &op) {
   return isa<epi::AddOp, epi::MulOp, epi::SiluOp, epi::SigmoidOp, epi::ClampedSwigluOp, epi::CastOp,
-             epi::ConcatOp, epi::RmsNormOp, epi::SoftmaxOp>(op);
+             epi::ConcatOp, epi::RmsNormOp, epi::SoftmaxOp, epi::QuantizeOp>(op);
 }
 
 LogicalResult verifyGroup(epi::FusedOp group) {

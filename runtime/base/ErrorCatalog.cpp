@@ -100,8 +100,8 @@ constexpr ErrorInfo kCatalog[] = {
      "ls MODEL_DIR/*.safetensors MODEL_DIR/*.index.json"},
 
     {ErrorCode::UnsupportedModel, Unsupported, "… which is not supported; …",
-     "a model or a variant that Epigraph does not have: another model_type, a rope type, quantized "
-     "weights",
+     "a model or a variant that Epigraph does not have: another model_type, a rope type, a way "
+     "of quantizing weights",
      "the message names what is supported", "grep model_type MODEL_DIR/config.json"},
     {ErrorCode::UnevenExperts, Unsupported,
      "… experts, which … ranks cannot share equally; choose a number of ranks that divides them: "
@@ -127,6 +127,14 @@ constexpr ErrorInfo kCatalog[] = {
      "range",
      "the message names the key and what is expected; docs/targets.md has all keys",
      "epigraph doctor --json > this.json"},
+    {ErrorCode::CutScaleBlock, Unsupported,
+     "… has an FP8 weight of which each of … ranks would hold …; that cuts 128x128 blocks, which "
+     "have "
+     "one scale each",
+     "--tp (or --ep, where both share a projection) cuts a weight inside the blocks of its FP8 "
+     "scales",
+     "a number of ranks whose parts are multiples of 128, or divide 128",
+     "epigraph compile MODEL_DIR -o NAME.epi --ep 4"},
 
     {ErrorCode::UnreadableIr, BadInput, "cannot read …",
      "the file is no IR of this version, or IR that breaks a constraint of an operation",
@@ -263,6 +271,16 @@ constexpr ErrorInfo kCatalog[] = {
      "hardware; the process cannot use the GPU any more",
      "run it again under compute-sanitizer and report what it says; look for Xid errors in dmesg",
      "compute-sanitizer epigraph run NAME.epi --ids 0"},
+    {ErrorCode::WrongWorld, BadInput,
+     "the artifact has … ranks, and this process is on its own; …\n"
+     "the artifact has … ranks, and … says that there are … processes; …",
+     "on a GPU each rank is a process, and not as many were started as the model was compiled for",
+     "start one process for each rank, or compile the model again for as many as there are",
+     "mpirun -n 8 epigraph run NAME.epi --prompt TEXT"},
+    {ErrorCode::BadRank, BadInput, "… is '…'; expected a number\n…; expected a rank from 0 to …",
+     "the environment does not say which rank this process is: a variable of mpirun, torchrun or "
+     "srun was set by hand, or left over",
+     "start the ranks with one of these, or unset the variable", "unset RANK WORLD_SIZE"},
 };
 
 } // namespace

@@ -44,6 +44,7 @@ enum class ErrorCode : uint16_t {
   UnknownTarget = 303,
   TargetTooOld = 304,
   BadTargetFile = 305,
+  CutScaleBlock = 306,
   // IR and passes.
   UnreadableIr = 401,
   NotAModel = 402,
@@ -78,6 +79,8 @@ enum class ErrorCode : uint16_t {
   NoFreePages = 609,
   Deadline = 610,
   DeviceFailed = 611,
+  WrongWorld = 612,
+  BadRank = 613,
 };
 
 /// What `epigraph explain` says.
