@@ -109,9 +109,11 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
           const CudaTarget &target) {
   const WideLayout layout(problem, epilogue, tile, target.sharedBytes);
   const int64_t sums = layout.fragments * layout.fragmentWidth / 2;
+  const int64_t rowsOfPass = layout.teamThreads * 8 / layout.slabColumns;
   return layout.stages >= 3 && layout.fragments > 0 &&
          layout.fragments * layout.fragmentStep == layout.weightRows && sums <= kMostSums &&
-         layout.blocksOfDepth >= tile.split && layout.sharedBytes <= target.sharedBytes &&
+         layout.slabRows % (tile.split * rowsOfPass) == 0 && layout.blocksOfDepth >= tile.split &&
+         layout.sharedBytes <= target.sharedBytes &&
          (!epilogue.quantized() || tile.columns % epi::kScaleBlock == 0) &&
          (tile.split == 1 || problem.kind == LinearKind::Linear);
 }

@@ -1,0 +1,126 @@
+// A model of time, in cycles of a multiprocessor: tiles come in waves; a stage takes as long as its
+// products or as its copies, whichever is longer; and all of it takes at least as long as memory
+// needs for the weights. Numbers are an H200's, fitted to measurements of all tiles.
+#include "codegen/cuda/LinearTiles.h"
+
+#include "codegen/cuda/WideLinear.h"
+
+namespace epigraph::cuda {
+namespace {
+
+/// Bytes of shared memory that wgmma reads in a cycle.
+constexpr double kSharedBytes = 128;
+/// Bytes that a multiprocessor gets from the second-level cache in a cycle, when all read.
+constexpr double kCacheBytes = 32;
+/// Bytes of memory in a cycle, for all of them: 4.5 TB/s at 1.75 GHz.
+constexpr double kMemoryBytes = 2570;
+/// From the start of a block to its first product, and from the last one's sums to the next tile.
+constexpr double kStartCycles = 1800;
+constexpr double kStoreCyclesOfValue = 0.07;
+/// What it takes blocks of a cluster to exchange sums.
+constexpr double kSplitCycles = 1200;
+/// Share of the rate of products that is reached.
+constexpr double kProductShare = 0.88;
+
+/// Cycles of the products of one stage.
+double productCycles(const WideLayout &layout) {
+  const double width = static_cast<double>(layout.fragmentWidth);
+  // 64 x width x 32 bytes: half a cycle a column, or as long as shared memory is read.
+  const double reads = (64.0 + width) * 32 / kSharedBytes;
+  const double steps = 4.0 * static_cast<double>(layout.fragments * layout.warpgroups);
+  return steps * std::max(width / 2, reads) / kProductShare;
+}
+
+double stageCycles(const WideLayout &layout) {
+  const double bytes =
+      static_cast<double>(layout.tokenBytes) +
+      static_cast<double>(layout.weightBytes) / static_cast<double>(layout.tile.multicast);
+  return std::max(productCycles(layout), bytes / kCacheBytes);
+}
+
+/// Rows of tiles: of groups, as if rows were spread evenly.
+int64_t rowTiles(const LinearProblem &problem, const WideTile &tile, int64_t rows) {
+  const int64_t high = tile.rows * tile.multicast;
+  if (problem.kind != LinearKind::Grouped)
+    return llvm::divideCeil(rows, high);
+  const int64_t groups = std::min(problem.matrices, rows);
+  return groups * llvm::divideCeil(llvm::divideCeil(rows, groups), high);
+}
+
+double cyclesOf(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                const WideLayout &layout, int64_t rows, const CudaTarget &target) {
+  const WideTile &tile = layout.tile;
+  const int64_t tiles = rowTiles(problem, tile, rows) * layout.columnTiles;
+  const int64_t clusters = target.multiprocessors / layout.cluster;
+  const auto waves = static_cast<double>(llvm::divideCeil(tiles, clusters));
+  const auto stages = static_cast<double>(llvm::divideCeil(layout.blocksOfDepth, tile.split));
+  double ofTile = stages * stageCycles(layout) +
+                  kStoreCyclesOfValue * static_cast<double>(tile.rows * layout.weightRows);
+  if (tile.split > 1)
+    ofTile += kSplitCycles;
+  const int64_t read =
+      std::min(problem.matrices, rows) * problem.outputs * problem.depth * (layout.isFp8 ? 1 : 2);
+  return kStartCycles + std::max(waves * ofTile, static_cast<double>(read) / kMemoryBytes);
+}
+
+std::vector<WideTile> candidates() {
+  std::vector<WideTile> tiles;
+  for (int64_t rows : {64, 128})
+    for (int64_t columns : {64, 128, 192, 256})
+      for (int64_t multicast : {1, 2})
+        tiles.push_back({false, rows, columns, multicast, 1});
+  for (int64_t split : {2, 4, 8})
+    for (int64_t columns : {64, 128})
+      tiles.push_back({false, 64, columns, 1, split});
+  for (int64_t rows : {16, 32, 48, 64, 80, 96, 112, 128})
+    for (int64_t columns : {128, 256})
+      tiles.push_back({true, rows, columns, 1, 1});
+  for (int64_t split : {2, 4})
+    for (int64_t rows : {32, 64})
+      tiles.push_back({true, rows, 128, 1, split});
+  return tiles;
+}
+
+/// Numbers of rows at which the choice may change; of each matrix, where there are groups.
+constexpr int64_t kSteps[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048};
+constexpr int64_t kManyRows = 8192;
+/// A gain that is worth another device function.
+constexpr double kWorthOfFunction = 1.03;
+
+} // namespace
+
+std::vector<TileChoice> chooseTiles(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                                    const CudaTarget &target) {
+  std::vector<WideLayout> layouts;
+  for (const WideTile &tile : candidates())
+    if (fits(tile, problem, epilogue, target))
+      layouts.emplace_back(problem, epilogue, tile, target.sharedBytes);
+  if (layouts.empty())
+    return {};
+  auto cycles = [&](const WideLayout &layout, int64_t rows) {
+    return cyclesOf(problem, epilogue, layout, rows, target);
+  };
+  auto best = [&](int64_t rows) {
+    return &*llvm::min_element(layouts, [&](const WideLayout &a, const WideLayout &b) {
+      return cycles(a, rows) < cycles(b, rows);
+    });
+  };
+  std::vector<TileChoice> choices;
+  const WideLayout *last = nullptr;
+  auto add = [&](int64_t mostRows, int64_t rows) {
+    const WideLayout *layout = best(rows);
+    if (last && cycles(*last, rows) <= kWorthOfFunction * cycles(*layout, rows)) {
+      choices.back().mostRows = mostRows;
+      return;
+    }
+    choices.push_back({mostRows, layout->tile});
+    last = layout;
+  };
+  const int64_t groups = problem.kind == LinearKind::Grouped ? problem.matrices : 1;
+  for (int64_t rows : kSteps)
+    add(rows * groups, rows * groups);
+  add(0, kManyRows * groups);
+  return choices;
+}
+
+} // namespace epigraph::cuda
