@@ -273,14 +273,28 @@ constexpr ErrorInfo kCatalog[] = {
      "compute-sanitizer epigraph run NAME.epi --ids 0"},
     {ErrorCode::WrongWorld, BadInput,
      "the artifact has … ranks, and this process is on its own; …\n"
-     "the artifact has … ranks, and … says that there are … processes; …",
+     "the artifact has … ranks, and … says that there are … processes; …\n"
+     "rank … is of … ranks, and rank … of …; …",
      "on a GPU each rank is a process, and not as many were started as the model was compiled for",
      "start one process for each rank, or compile the model again for as many as there are",
      "mpirun -n 8 epigraph run NAME.epi --prompt TEXT"},
-    {ErrorCode::BadRank, BadInput, "… is '…'; expected a number\n…; expected a rank from 0 to …",
+    {ErrorCode::BadRank, BadInput,
+     "… is '…'; expected a number\n…; expected a rank from 0 to …\n"
+     "rank … of job … runs already; …\n"
+     "two processes of job … are rank …; …",
      "the environment does not say which rank this process is: a variable of mpirun, torchrun or "
      "srun was set by hand, or left over",
      "start the ranks with one of these, or unset the variable", "unset RANK WORLD_SIZE"},
+    {ErrorCode::DifferentArtifacts, BadInput, "rank … and rank … run different artifacts; …",
+     "the processes of a job were given different artifacts, or copies of different compilations",
+     "give all ranks the same artifact", "mpirun -n 2 epigraph run NAME.epi --prompt TEXT"},
+    {ErrorCode::RankLost, Resources,
+     "rank …: …: rank … has ended\n"
+     "rank …: …: rank … gave up: …",
+     "another rank of the job was killed, crashed or gave up; all others end with it",
+     "look for what that rank has said last; a rank that was killed without a word has often run "
+     "out of host memory",
+     "dmesg"},
 };
 
 } // namespace

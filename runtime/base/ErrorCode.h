@@ -81,6 +81,8 @@ enum class ErrorCode : uint16_t {
   DeviceFailed = 611,
   WrongWorld = 612,
   BadRank = 613,
+  DifferentArtifacts = 614,
+  RankLost = 615,
 };
 
 /// What `epigraph explain` says.
