@@ -11,8 +11,7 @@ namespace epigraph::cuda {
 namespace {
 
 constexpr int64_t kLaneBytes = 16;
-/// Blocks that a multiprocessor holds at once.
-constexpr int64_t kBlocksOfCore = 2;
+constexpr int64_t kMostSplit = 8;
 /// Columns that a thread stores at once.
 constexpr int64_t kStored = 2;
 
@@ -101,6 +100,12 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   });
 }
 
+/// Blocks that a multiprocessor holds at once, by the registers of their sums; those of FP8 have
+/// sums of a block of K beside those of all blocks.
+int64_t blocksOfCore(const SkinnyLayout &layout) {
+  return layout.accumulators() * (layout.isFp8 ? 2 : 1) > 4 ? 1 : 2;
+}
+
 std::string suffixOf(const SkinnyTile &tile) {
   return "skinny" + std::to_string(tile.rows) + "_" + std::to_string(tile.fragments) + "x" +
          std::to_string(tile.warpsAcross) + "x" + std::to_string(tile.warpsDeep) + "_unroll" +
@@ -123,20 +128,25 @@ bool canBeSkinny(const LinearProblem &problem, const LinearEpilogue &epilogue) {
 
 SkinnyTile skinnyTile(const LinearProblem &problem, const LinearEpilogue &epilogue,
                       int64_t mostRows, const CudaTarget &target) {
+  const bool isFp8 = !problem.wType().isBF16();
   SkinnyTile tile;
   tile.rows = mostRows <= 8 ? 8 : mostRows <= 16 ? 16 : 32;
-  // Rows of x are read once for each block: the more of them, the more weights share them.
-  tile.fragments = epilogue.parts() * std::max<int64_t>(1, tile.rows / 8 / epilogue.parts());
+  // Rows of x are read once for each block: the more of them, the more weights share them. The sums
+  // of a block of K take as many registers again.
+  const int64_t shared = isFp8 ? std::min<int64_t>(tile.rows / 8, 2) : tile.rows / 8;
+  tile.fragments = epilogue.parts() * std::max<int64_t>(1, shared / epilogue.parts());
   tile.unroll = tile.fragments == 1 ? 4 : 2;
-  const SkinnyLayout layout(problem, epilogue, tile);
-  const int64_t tiles = llvm::divideCeil(epilogue.columns(), layout.columns) *
-                        (problem.kind == LinearKind::Linear ? 1 : problem.matrices);
-  while (problem.kind == LinearKind::Linear && tile.split < 8 &&
-         tiles * tile.split < target.multiprocessors &&
-         layout.iterations >= tile.warpsDeep * tile.split * 2)
-    tile.split *= 2;
-  while (tile.warpsDeep > 1 && layout.iterations < tile.warpsDeep)
+  const int64_t iterations = SkinnyLayout(problem, epilogue, tile).iterations;
+  while (tile.warpsDeep > 1 && iterations < tile.warpsDeep) {
     tile.warpsDeep /= 2;
+    tile.warpsAcross *= 2;
+  }
+  const int64_t columns = SkinnyLayout(problem, epilogue, tile).columns;
+  const int64_t tiles = llvm::divideCeil(epilogue.columns(), columns);
+  while (problem.kind == LinearKind::Linear && tile.split < kMostSplit &&
+         tiles * tile.split < target.multiprocessors &&
+         iterations >= tile.warpsDeep * tile.split * 2)
+    tile.split *= 2;
   return tile;
 }
 
@@ -147,9 +157,9 @@ void addSkinnyLinear(KernelAssembly &assembly, const LinearProblem &problem,
   FunctionSpec spec;
   spec.suffix = suffixOf(tile);
   spec.threads = layout.threads();
-  spec.blocksOfCore = kBlocksOfCore;
+  spec.blocksOfCore = blocksOfCore(layout);
   spec.sharedBytes = layout.sumBytes() + tiles.sharedBytes();
-  tiles.setGrid(spec, assembly.target, kBlocksOfCore);
+  tiles.setGrid(spec, assembly.target, spec.blocksOfCore);
   assembly.addFunction(spec,
                        [&](KernelFrame &frame) { emit(frame, problem, epilogue, layout, tiles); });
 }
