@@ -40,6 +40,10 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
       .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })
       .Case([&](epi::HalveRowsOp op) { return buildHalveRows(assembly, op); })
       .Case([&](epi::JoinRowsOp op) { return buildJoinRows(assembly, op); })
+      .Case([&](ep::DispatchSendOp op) { return buildDispatchSend(assembly, op); })
+      .Case([&](ep::DispatchReceiveOp op) { return buildDispatchReceive(assembly, op); })
+      .Case([&](ep::CombineSendOp op) { return buildCombineSend(assembly, op); })
+      .Case([&](ep::CombineReceiveOp op) { return buildCombineReceive(assembly, op); })
       .Default([&](Operation *op) {
         return op->emitError("the CUDA target has no kernel for '")
                << op->getName() << "', in exec.kernel @" << assembly.kernel.getSymName()

@@ -30,6 +30,10 @@ mlir::LogicalResult buildUnpermute(KernelAssembly &assembly, epi::UnpermuteOp op
 mlir::LogicalResult buildAssignReplicas(KernelAssembly &assembly, ep::AssignReplicasOp op);
 mlir::LogicalResult buildHalveRows(KernelAssembly &assembly, epi::HalveRowsOp op);
 mlir::LogicalResult buildJoinRows(KernelAssembly &assembly, epi::JoinRowsOp op);
+mlir::LogicalResult buildDispatchSend(KernelAssembly &assembly, ep::DispatchSendOp op);
+mlir::LogicalResult buildDispatchReceive(KernelAssembly &assembly, ep::DispatchReceiveOp op);
+mlir::LogicalResult buildCombineSend(KernelAssembly &assembly, ep::CombineSendOp op);
+mlir::LogicalResult buildCombineReceive(KernelAssembly &assembly, ep::CombineReceiveOp op);
 
 /// Builds the kernel with the builder of the operation that its body is made around.
 mlir::LogicalResult buildKernel(KernelAssembly &assembly);

@@ -33,6 +33,18 @@ Type RowPieces::type(Emitter &e) const {
   return e.builder().getIntegerType(static_cast<unsigned>(width * 8));
 }
 
+Vals loadFloats(Emitter &e, Type element, Val address, int64_t count) {
+  if (count == 1)
+    return {e.toF32(e.load(element, address))};
+  return e.elements(e.toF32(e.load(e.vector(element, count), address)));
+}
+
+void storeFloats(Emitter &e, ArrayRef<Val> values, Type element, Val address) {
+  if (values.size() == 1)
+    return e.store(e.fromF32(values[0], element), address);
+  e.store(e.fromF32(e.pack(values), element), address);
+}
+
 void addRowLaunch(KernelAssembly &assembly, const RowPieces &pieces,
                   llvm::function_ref<void(KernelFrame &, Val, Val)> body) {
   FunctionSpec spec;

@@ -29,6 +29,11 @@ struct RowPieces {
   mlir::Type type(Emitter &e) const;
 };
 
+/// The `count` elements from `address` on, as float32.
+Vals loadFloats(Emitter &e, mlir::Type element, Val address, int64_t count);
+/// float32 values, rounded to `element`, from `address` on.
+void storeFloats(Emitter &e, llvm::ArrayRef<Val> values, mlir::Type element, Val address);
+
 /// Adds a launch with one row for each group of `pieces.parts` blocks; `body` gets the block's row
 /// and part, for rows that exist.
 void addRowLaunch(KernelAssembly &assembly, const RowPieces &pieces,

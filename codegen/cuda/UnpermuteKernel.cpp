@@ -11,19 +11,6 @@ namespace {
 constexpr int64_t kAccessBytes = 16;
 constexpr int64_t kIndexBytes = sizeof(int32_t);
 
-/// `count` elements from `address` on, as float32.
-Vals loadFloats(Emitter &e, Type element, Val address, int64_t count) {
-  if (count == 1)
-    return {e.toF32(e.load(element, address))};
-  return e.elements(e.toF32(e.load(e.vector(element, count), address)));
-}
-
-void storeFloats(Emitter &e, ArrayRef<Val> values, Type element, Val address) {
-  if (values.size() == 1)
-    return e.store(e.fromF32(values[0], element), address);
-  e.store(e.fromF32(e.pack(values), element), address);
-}
-
 } // namespace
 
 LogicalResult buildUnpermute(KernelAssembly &assembly, epi::UnpermuteOp op) {
