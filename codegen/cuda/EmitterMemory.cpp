@@ -44,13 +44,14 @@ Val Emitter::at(Val address, Val index, int64_t bytes) {
 }
 
 Val Emitter::load(Type type, Val address, LoadHint hint, int64_t alignment) {
-  const int64_t bits = bitsOf(type);
+  // Pointers have no width to ask for.
+  const int64_t bits = isa<LLVM::LLVMPointerType>(type) ? 0 : bitsOf(type);
   if (hint == LoadHint::Plain || bits < 32 || bits > 128)
     return wrap(LLVM::LoadOp::create(*b, type, address, static_cast<unsigned>(alignment)));
   // LLVM splits invariant vector loads and drops cache hints: say them in PTX.
   const int64_t words = bits / 32;
-  std::string code = hint == LoadHint::Stream ? "ld.global.nc.L1::no_allocate.L2::256B"
-                                              : "ld.global.nc";
+  std::string code =
+      hint == LoadHint::Stream ? "ld.global.nc.L1::no_allocate.L2::256B" : "ld.global.nc";
   std::string names, constraints;
   for (int64_t i = 0; i < words; ++i) {
     names += (i ? ", $" : "$") + std::to_string(i);
@@ -71,10 +72,9 @@ Val Emitter::atomicAdd(Val address, Val value) {
   const bool isFloat = isa<FloatType>(value.type());
   std::string code = ("atom.relaxed.gpu" + spaceName(address) + ".add").str();
   code += isFloat ? ".f32 $0, [$1], $2;" : ".u32 $0, [$1], $2;";
-  std::string constraints =
-      (Twine(isFloat ? "=f," : "=r,") + addressConstraint(address) + (isFloat ? ",f" : ",r") +
-       ",~{memory}")
-          .str();
+  std::string constraints = (Twine(isFloat ? "=f," : "=r,") + addressConstraint(address) +
+                             (isFloat ? ",f" : ",r") + ",~{memory}")
+                                .str();
   return ptx(value.type(), code, constraints, {addressOperand(*this, address), value})[0];
 }
 
