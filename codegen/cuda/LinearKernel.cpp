@@ -24,30 +24,49 @@ FailureOr<LinearProblem> problemOf(KernelAssembly &assembly, Operation *op) {
           [&](auto projection) { return LinearProblem::create(assembly, projection); });
 }
 
-/// The tile that a kernel asks for itself, as tests and measurements of all tiles do: `wide_tile`,
-/// with the fields of WideTile in order.
-std::optional<WideTile> requestedTile(exec::KernelOp kernel) {
-  auto fields = kernel->getAttrOfType<DenseI64ArrayAttr>("wide_tile");
-  if (!fields || fields.size() != 5)
-    return std::nullopt;
-  return WideTile{fields[0] != 0, fields[1], fields[2], fields[3], fields[4]};
+/// The fields of a tile that a kernel asks for itself, as tests and measurements of all tiles do.
+ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t fields) {
+  auto array = kernel->getAttrOfType<DenseI64ArrayAttr>(attribute);
+  return array && array.size() == static_cast<int64_t>(fields) ? array.asArrayRef()
+                                                               : ArrayRef<int64_t>();
 }
 
-LogicalResult buildRequested(KernelAssembly &assembly, const LinearProblem &problem,
-                             const LinearEpilogue &epilogue, const WideTile &tile) {
-  if (!canBeWide(problem, epilogue) || !fits(tile, problem, epilogue, assembly.target))
-    return problem.op->emitError("CUDA kernel @")
-           << assembly.kernel.getSymName()
-           << " cannot be computed in the tile that its 'wide_tile' asks for; leave it out";
-  assembly.beginVariant();
-  addWideLinear(assembly, problem, epilogue, tile);
-  return success();
+/// Whether the kernel asks for a form itself, by one of the attributes `wide_tile` and
+/// `skinny_tile`, with the fields of WideTile and SkinnyTile in order, and `general`. Adds that
+/// form alone; fails, with a diagnostic, if it is none for this projection.
+FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &problem,
+                             const LinearEpilogue &epilogue) {
+  exec::KernelOp kernel = assembly.kernel;
+  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 5);
+  ArrayRef<int64_t> skinny = requested(kernel, "skinny_tile", 6);
+  if (!wide.empty()) {
+    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4]};
+    if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
+      addWideLinear(assembly, problem, epilogue, tile);
+      return true;
+    }
+  } else if (!skinny.empty()) {
+    if (canBeSkinny(problem, epilogue)) {
+      addSkinnyLinear(assembly, problem, epilogue,
+                      {skinny[0], skinny[1], skinny[2], skinny[3], skinny[4], skinny[5]});
+      return true;
+    }
+  } else if (kernel->hasAttr("general") && !epilogue.quantized()) {
+    addGeneralLinear(assembly, problem, epilogue);
+    return true;
+  } else if (!kernel->hasAttr("general")) {
+    return false;
+  }
+  return problem.op->emitError("CUDA kernel @")
+         << kernel.getSymName()
+         << " cannot be computed in the form that its attributes ask for; leave them out";
 }
 
+/// `isAll`: the last form takes any number of rows.
 void addSkinny(KernelAssembly &assembly, const LinearProblem &problem,
-               const LinearEpilogue &epilogue, int64_t groups) {
+               const LinearEpilogue &epilogue, int64_t groups, bool isAll) {
   for (int64_t rows : kFewRows) {
-    assembly.beginVariant(rows * groups);
+    assembly.beginVariant(isAll && rows == std::end(kFewRows)[-1] ? 0 : rows * groups);
     addSkinnyLinear(assembly, problem, epilogue,
                     skinnyTile(problem, epilogue, rows, assembly.target));
   }
@@ -62,8 +81,9 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
   FailureOr<LinearEpilogue> epilogue = LinearEpilogue::create(assembly, *problem);
   if (failed(epilogue))
     return failure();
-  if (std::optional<WideTile> tile = requestedTile(assembly.kernel))
-    return buildRequested(assembly, *problem, *epilogue, *tile);
+  FailureOr<bool> isRequested = addRequested(assembly, *problem, *epilogue);
+  if (failed(isRequested) || *isRequested)
+    return success(succeeded(isRequested));
 
   const int64_t groups = problem->kind == LinearKind::Grouped ? problem->matrices : 1;
   const bool isSkinny = canBeSkinny(*problem, *epilogue);
@@ -71,26 +91,21 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
   if (canBeWide(*problem, *epilogue))
     tiles = chooseTiles(*problem, *epilogue, assembly.target);
   if (isSkinny)
-    addSkinny(assembly, *problem, *epilogue, groups);
+    addSkinny(assembly, *problem, *epilogue, groups, /*isAll=*/tiles.empty());
   for (const TileChoice &choice : tiles) {
     if (isSkinny && choice.mostRows != 0 && choice.mostRows <= std::end(kFewRows)[-1] * groups)
       continue;
     assembly.beginVariant(choice.mostRows);
     addWideLinear(assembly, *problem, *epilogue, choice.tile);
   }
-  if (!tiles.empty())
+  if (isSkinny || !tiles.empty())
     return success();
   if (epilogue->quantized())
     return op->emitError("CUDA kernel @")
            << assembly.kernel.getSymName()
            << " cannot quantize the result of this projection, which has not the types and "
               "alignments of the matrix units; outline the quantization as a kernel of its own";
-  assembly.beginVariant();
-  if (isSkinny)
-    addSkinnyLinear(assembly, *problem, *epilogue,
-                    skinnyTile(*problem, *epilogue, /*mostRows=*/128, assembly.target));
-  else
-    addGeneralLinear(assembly, *problem, *epilogue);
+  addGeneralLinear(assembly, *problem, *epilogue);
   return success();
 }
 
