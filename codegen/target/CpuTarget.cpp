@@ -152,7 +152,7 @@ llvm::Expected<Target> finish(Machine machine, const llvm::StringSet<> &features
     return std::move(error);
   complete(machine, cpu);
   cpu.l2Bytes = static_cast<int64_t>(machine.l2Bytes);
-  return Target{std::move(machine), std::move(cpu)};
+  return Target{std::move(machine), std::move(cpu), std::nullopt};
 }
 
 llvm::Expected<Target> hostTarget() {
@@ -206,6 +206,8 @@ std::string CpuTarget::featureString() const {
 }
 
 llvm::Expected<Target> makeTarget(const Machine &machine) {
+  if (isCudaArchitecture(machine.base))
+    return makeCudaTarget(machine);
   CpuTarget cpu;
   cpu.name = "cpu:" + machine.name;
   cpu.tuneCpu = machine.tune.empty() ? machine.base : machine.tune;
@@ -229,12 +231,15 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
     return hostTarget();
   if (text.contains('/') || text.ends_with(".json"))
     return describedTarget(text);
+  if (text == "cuda" || text.starts_with("cuda:"))
+    return parseCudaTarget(text);
   llvm::StringRef name = text;
   if (name.consume_front("cpu:") && !name.empty())
     return namedTarget(name);
   return makeError("target '" + text +
-                   "' is not a CPU target; say 'cpu' for this machine, 'cpu:NAME', for example "
-                   "cpu:x86-64-v3 or cpu:x86-64-v4, or a description, NAME.json");
+                   "' is neither a CPU nor a GPU; say 'cpu' for this machine, 'cpu:NAME', for "
+                   "example cpu:x86-64-v3 or cpu:x86-64-v4, 'cuda:sm_90a' for an H100 or H200, or "
+                   "a description, NAME.json");
 }
 
 llvm::Expected<CpuTarget> parseCpuTarget(llvm::StringRef text) {

@@ -51,10 +51,10 @@ public:
          same ? snapshots.back().ir : std::make_shared<const std::string>(std::move(text))});
   }
 
-  void afterKernels(ModuleOp module, const cpu::KernelLibrary &kernels) override {
+  void afterKernels(ModuleOp module, const CompiledKernels &kernels) override {
     // With the tilings, which codegen adds when all passes are done.
     withKernels = printed(module, /*locations=*/true);
-    sharedObject = kernels.sharedObject;
+    sharedObject = kernels.files.front().second;
   }
 
   std::vector<Snapshot> snapshots;
@@ -282,6 +282,10 @@ absl::Status Bisection::compareKernels() {
   llvm::Expected<Target> target = parseTarget(options_.compile.target);
   if (!target)
     return absl::InvalidArgumentError(llvm::toString(target.takeError()));
+  if (target->cuda) {
+    result_.kernelsSkipped = "kernels of a GPU are compared by the tests in test/gpu";
+    return absl::OkStatus();
+  }
   if (absl::Status usable = requireCpuFeatures(target->cpu.requiredFeatures); !usable.ok()) {
     result_.kernelsSkipped = std::string(usable.message());
     return absl::OkStatus();

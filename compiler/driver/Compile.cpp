@@ -9,6 +9,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include "compiler/driver/CompileObserver.h"
+#include "compiler/driver/CompiledKernels.h"
 #include "compiler/driver/CountFusion.h"
 #include "compiler/driver/CountWork.h"
 #include "compiler/driver/Diagnostics.h"
@@ -100,7 +101,7 @@ private:
   Target target_;
   std::optional<Checkpoint> checkpoint_;
   ImportedModel model_;
-  cpu::KernelLibrary kernels_;
+  CompiledKernels kernels_;
   PipelineOptions pipeline_;
   bool crashed_ = false;
 };
@@ -171,6 +172,8 @@ absl::Status Compilation::preparePipeline() {
   pipeline_.compute = options_.compute;
   pipeline_.batches = options_.batches;
   pipeline_.fusionLevel = options_.fusionLevel;
+  pipeline_.packsWeights = !target_.cuda;
+  pipeline_.fp8Activations = target_.cuda.has_value();
   pipeline_.optimize = options_.optimize;
   pipeline_.disabled = options_.disabledPasses;
   for (const std::string &text : options_.insertedPasses) {
@@ -212,10 +215,10 @@ absl::StatusOr<CompileResult> Compilation::run() {
 
 absl::Status Compilation::runPhase(Phase phase) {
   if (phase == Phase::Pack) {
-    if (kernels_.sharedObject.empty()) // The compilation starts here.
+    if (kernels_.files.empty()) // The compilation starts here.
       EPIGRAPH_RETURN_IF_ERROR(generateKernels());
     return diagnostics_.withErrors(
-        packageArtifact(options_, model_, *checkpoint_, target_.cpu, kernels_, result_.report));
+        packageArtifact(options_, model_, *checkpoint_, target_, kernels_, result_.report));
   }
   if (phase == Phase::Import)
     EPIGRAPH_RETURN_IF_ERROR(start());
@@ -299,12 +302,14 @@ absl::Status Compilation::passFailure(Phase phase, const Reproducer &reproducer)
 }
 
 absl::Status Compilation::generateKernels() {
-  if (failed(cpu::buildKernelLibrary(*model_.module, target_.cpu, kernels_)))
+  auto kernels = compileKernels(*model_.module, target_);
+  if (failed(kernels))
     return diagnostics_.takeErrors(failureCode(Phase::Codegen), phaseName(Phase::Codegen));
+  kernels_ = std::move(*kernels);
   if (options_.observer)
     options_.observer->afterKernels(*model_.module, kernels_);
   return options_.dumpDirectory.empty() ? absl::OkStatus()
-                                        : dump(Phase::Codegen, "-kernels", kernels_.kernelsMlir);
+                                        : dump(Phase::Codegen, "-kernels", kernels_.text);
 }
 
 /// Writes NN-PHASESUFFIX.mlir.

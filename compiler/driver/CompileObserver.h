@@ -6,7 +6,7 @@
 #include <memory>
 #include <string_view>
 
-#include "codegen/cpu/KernelLibrary.h"
+#include "compiler/driver/CompiledKernels.h"
 #include "compiler/pipeline/Phase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -22,7 +22,7 @@ public:
   virtual void afterPass(Phase phase, std::string_view pass, mlir::ModuleOp module) = 0;
 
   /// The module after codegen and the kernels that were made of it.
-  virtual void afterKernels(mlir::ModuleOp module, const cpu::KernelLibrary &kernels) = 0;
+  virtual void afterKernels(mlir::ModuleOp module, const CompiledKernels &kernels) = 0;
 };
 
 /// Tells `observer`, which must outlive it, of every pass of `phase`.

@@ -30,7 +30,16 @@ void addWeightBytes(llvm::ArrayRef<StoredWeight> weights, Report &report) {
   }
 }
 
-Manifest describe(const ImportedModel &model, const CpuTarget &target, const Report &report) {
+/// What a machine must have to run the kernels.
+std::vector<std::string> featuresOf(const Target &target) {
+  if (target.cuda)
+    return {target.cuda->architecture};
+  std::vector<std::string> features = target.cpu.requiredFeatures;
+  std::sort(features.begin(), features.end());
+  return features;
+}
+
+Manifest describe(const ImportedModel &model, const Target &target, const Report &report) {
   mlir::ModuleOp module = *model.module;
   auto shape = module->getAttrOfType<epi::ModelAttr>(epi::kModelAttrName);
   auto limits = module->getAttrOfType<exec::LimitsAttr>(exec::kLimitsAttrName);
@@ -42,9 +51,8 @@ Manifest describe(const ImportedModel &model, const CpuTarget &target, const Rep
   manifest.model.layers = static_cast<uint32_t>(shape.getLayers());
   manifest.model.context = static_cast<uint32_t>(shape.getMaxContext());
   manifest.model.hasMtp = module.lookupSymbol<mlir::func::FuncOp>("mtp") != nullptr;
-  manifest.target.name = target.name;
-  manifest.target.features = target.requiredFeatures;
-  std::sort(manifest.target.features.begin(), manifest.target.features.end());
+  manifest.target.name = target.name();
+  manifest.target.features = featuresOf(target);
   manifest.compute = report.compute;
   manifest.ranks = static_cast<uint32_t>(report.ranks);
   manifest.attention = report.attention;
@@ -90,9 +98,9 @@ absl::Status copyTokenizer(const Checkpoint &checkpoint, StagedArtifact &artifac
 } // namespace
 
 absl::Status packageArtifact(const CompileOptions &options, const ImportedModel &model,
-                             const Checkpoint &checkpoint, const CpuTarget &target,
-                             const cpu::KernelLibrary &kernels, Report &report) {
-  auto plan = writePlan(*model.module);
+                             const Checkpoint &checkpoint, const Target &target,
+                             const CompiledKernels &kernels, Report &report) {
+  auto plan = writePlan(*model.module, kernels.device ? &*kernels.device : nullptr);
   if (failed(plan))
     return absl::InternalError("the plan cannot be written");
   report.arenaBytes = plan->sizes.arenaBytes;
@@ -103,7 +111,8 @@ absl::Status packageArtifact(const CompileOptions &options, const ImportedModel 
 
   EPIGRAPH_ASSIGN_OR_RETURN(StagedArtifact artifact, StagedArtifact::create(options.output));
   EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kPlanFile, textOf(plan->bytes)));
-  EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kKernelsFile, kernels.sharedObject));
+  for (const auto &[name, bytes] : kernels.files)
+    EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(name, bytes));
   EPIGRAPH_RETURN_IF_ERROR(copyTokenizer(checkpoint, artifact));
   if (options.keepIr)
     EPIGRAPH_RETURN_IF_ERROR(artifact.addFile(kIrFile, moduleText(*model.module)));

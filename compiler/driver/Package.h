@@ -4,8 +4,9 @@
 
 #include "absl/status/status.h"
 
-#include "codegen/cpu/KernelLibrary.h"
+#include "codegen/target/Target.h"
 #include "compiler/driver/Compile.h"
+#include "compiler/driver/CompiledKernels.h"
 #include "compiler/import/Importer.h"
 #include "runtime/artifact/Checkpoint.h"
 
@@ -14,8 +15,8 @@ namespace epigraph {
 /// Writes the artifact that `options` ask for, and what it weighs into `report`. Why a plan or
 /// weight cannot be written is in the context's diagnostics (Internal).
 absl::Status packageArtifact(const CompileOptions &options, const ImportedModel &model,
-                             const Checkpoint &checkpoint, const CpuTarget &target,
-                             const cpu::KernelLibrary &kernels, Report &report);
+                             const Checkpoint &checkpoint, const Target &target,
+                             const CompiledKernels &kernels, Report &report);
 
 } // namespace epigraph
 
