@@ -1,7 +1,7 @@
 # The few commands that people type; CMake and Ninja do the work. `make help` lists them.
 # Options go through the environment: JOBS=4 make build, PREFIX=/opt/epigraph make install.
 .DEFAULT_GOAL := help
-.PHONY: help demo test build format lint asan release install clean deps
+.PHONY: help demo test build gpu-bundle format lint asan release install clean deps
 
 JOBS ?= $(shell nproc)
 PREFIX ?= $(CURDIR)/build/install
@@ -21,6 +21,9 @@ test: deps build ## build everything and run every test
 build: deps ## build everything (tools, Python module, tests) in build/dev
 	@cmake --preset dev
 	@cmake --build $(DEV) -j $(JOBS)
+
+gpu-bundle: build ## all that a machine with GPUs needs to run the GPU tests, in build/gpu-bundle
+	@scripts/gpu-bundle --build $(DEV)
 
 format: ## format the C++ files that differ from the main branch
 	@scripts/install-deps --lint

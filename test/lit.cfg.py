@@ -6,7 +6,7 @@ import lit.formats
 config.name = "epigraph"
 config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".mlir", ".test"]
-config.excludes = ["Inputs", "goldens", "python"]
+config.excludes = ["Inputs", "goldens", "gpu", "python"]
 config.test_source_root = os.path.join(config.epigraph_source_dir, "test")
 config.test_exec_root = os.path.join(config.epigraph_binary_dir, "test")
 config.environment["PATH"] = os.pathsep.join(
