@@ -276,6 +276,23 @@ Value KernelEmitter::minimumOfI32(Value vector) {
 }
 
 //===----------------------------------------------------------------------===//
+// 8-bit floats
+//===----------------------------------------------------------------------===//
+
+// The bits of an f8E4M3FN, seven places up, are those of a half float whose exponent is smaller by
+// 8 (its bias is 15, not 7); small values included, which conversions of half floats handle at full
+// speed. Extension by the sign leaves a copy of it in the exponent's highest bit, which goes.
+Value KernelEmitter::loadFloat8(Value pointer, int64_t width) {
+  Type half = intType(16, width);
+  Value bits =
+      arith::ExtSIOp::create(builder, loc, half, load(pointer, intType(8, width), /*alignment=*/1));
+  bits = arith::ShLIOp::create(builder, loc, bits, intConstant(half, 7));
+  bits = arith::AndIOp::create(builder, loc, bits, intConstant(half, static_cast<int16_t>(0xbf80)));
+  Value halves = bitcast(bits, VectorType::get(width, builder.getF16Type()));
+  return arith::ExtFOp::create(builder, loc, floatType(width), halves);
+}
+
+//===----------------------------------------------------------------------===//
 // Pairs of bf16
 //===----------------------------------------------------------------------===//
 

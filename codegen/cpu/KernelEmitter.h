@@ -15,8 +15,11 @@ namespace epigraph::cpu {
 using mlir::Value;
 using Values = llvm::SmallVector<Value>;
 
-/// Bytes of one element of a tensor: f32 and i32 4, bf16 2.
+/// Bytes of one element of a tensor: f32 and i32 4, bf16 2, f8E4M3FN 1.
 int64_t byteSize(mlir::Type elementType);
+
+/// What loadFloat8 leaves to the caller to multiply by, who multiplies by a scale in any case.
+inline constexpr double kFloat8Unit = 256.0;
 
 /// Emits code at an insertion point. "Floats" below are float32, a scalar or a vector of one
 /// dimension; operations take operands of one type. Integers are i64 unless said otherwise.
@@ -119,6 +122,11 @@ public:
   Value broadcastI32(Value value, int64_t width);
   /// The least element of a vector of i32, as i64.
   Value minimumOfI32(Value vector);
+
+  // --- 8-bit floats -----------------------------------------------------------------------------
+  /// `width` values of type f8E4M3FN as float32, in units of kFloat8Unit: value / kFloat8Unit,
+  /// exact. NaN becomes 480.
+  Value loadFloat8(Value pointer, int64_t width);
 
   // --- Dot products of bf16 pairs ---------------------------------------------------------------
   /// Two neighbouring bf16 as one i32 (low half first). `count` 1 reads one and takes 0 as the

@@ -1,10 +1,12 @@
 // Projections: linear, head_linear and grouped_linear over one micro kernel.
 //
 // Weights lie in panels of 32 output columns, contiguous along K in groups of 32 bits (two bf16 or
-// one f32). The micro kernel keeps one float32 accumulator for each (row, column) of a tile of up
-// to 8 rows by 32 columns in registers, walks K once in ascending order, and broadcasts x. All tile
-// heights sum in that order, so the height that a row happens to fall into does not show in its
-// result. The sums leave through the kernel's epilogue.
+// one f32), FP8 weights one by one. The micro kernel keeps one float32 accumulator for each (row,
+// column) of a tile of up to 8 rows by 32 columns in registers, walks K once in ascending order,
+// and broadcasts x. All tile heights sum in that order, so the height that a row happens to fall
+// into does not show in its result. FP8 weights become float32 in registers, times the scale of
+// their block: as if the weights had been dequantized in float32. The sums leave through the
+// kernel's epilogue.
 #include "codegen/cpu/KernelBuilders.h"
 #include "codegen/cpu/LinearEpilogue.h"
 #include "codegen/cpu/WeightPanel.h"
@@ -16,14 +18,14 @@ using namespace mlir;
 namespace epigraph::cpu {
 namespace {
 
-/// A panel's step along K is 32 columns of 32 bits.
-constexpr int64_t kGroupBytes = kPanelColumns * 4;
 /// Steps along K in one pass of the inner loop.
 constexpr int64_t kUnroll = 4;
 /// How far ahead weights are prefetched when several rows share them: one row leaves the hardware
 /// prefetcher enough room, more instructions for each cache line do not.
 constexpr int64_t kPrefetchBytes = 8192;
 constexpr int64_t kCacheLine = 64;
+constexpr int64_t kFloatBytes = sizeof(float);
+constexpr int64_t kScaleBlock = epi::kScaleBlock;
 /// No tile has more rows than this, so that a batch gives work to many threads.
 constexpr int64_t kMaxTileRows = 64;
 
@@ -38,6 +40,7 @@ struct Panel {
   Value index = {};
   Value x = {};       ///< row 0
   Value weights = {}; ///< of panel 0
+  Value scales = {};  ///< of panel 0; null without them
   Value head = {};    ///< null without heads
   Value bias = {};    ///< of panel 0, in `biasType`; null without one
   Type biasType = {};
@@ -46,16 +49,22 @@ struct Panel {
 /// One product x W^T of static depth and width, over any range of rows.
 class Projection {
 public:
-  Projection(KernelEmitter &e, LinearEpilogue epilogue, Type xType, Type wType, int64_t depth,
-             int64_t outputs)
-      : e(e), epilogue(std::move(epilogue)), xType(xType), wType(wType), depth(depth),
-        outputs(outputs), pairs(wType.isBF16() ? 2 : 1), vectors(kPanelColumns / e.width()) {}
+  Projection(KernelEmitter &e, LinearEpilogue epilogue, Type xType, RankedTensorType w)
+      : e(e), epilogue(std::move(epilogue)), xType(xType), wType(w.getElementType()),
+        depth(w.getShape().back()), outputs(w.getDimSize(w.getRank() - 2)),
+        packedDepth(panelOf(w).getDepth()), groupDepth(wType.isF32() ? 1 : 2),
+        vectors(kPanelColumns / e.width()) {}
 
   /// Bytes between the rows of x.
   int64_t xRowBytes = 0;
 
   int64_t panels() const { return llvm::divideCeil(outputs, kPanelColumns); }
-  int64_t panelBytes() const { return llvm::divideCeil(depth, pairs) * kGroupBytes; }
+  int64_t panelBytes() const { return llvm::alignTo(depth, packedDepth) * bytesOfStep(); }
+  /// Scales of one row of blocks, and of the weight.
+  int64_t scaleColumns() const { return llvm::divideCeil(depth, kScaleBlock); }
+  int64_t scaleBytes() const {
+    return llvm::divideCeil(outputs, kScaleBlock) * scaleColumns() * kFloatBytes;
+  }
 
   /// Rows of a tile: their x takes a quarter of the second-level cache beside a panel of weights.
   int64_t tileRows() const {
@@ -66,7 +75,7 @@ public:
 
   /// Rows [first, last) of `panel`.
   void emit(Value first, Value last, const Panel &panel) {
-    Value w = e.element(panel.weights, panel.index, panelBytes());
+    const Weights w = weightsOf(panel);
     Value row = first;
     for (int64_t height : tileHeights(e.width())) {
       Value stop = e.add(row, e.multiply(e.divide(e.subtract(last, row), height), height));
@@ -78,44 +87,93 @@ public:
   }
 
 private:
+  /// Weights of one panel from some K on.
+  struct Weights {
+    Value values;
+    Value scales = {}; ///< one for each block of K; null without them
+    Value scale = {};  ///< of the present block, in all lanes, in units of loadFloat8; null without
+  };
+
+  /// Bytes of one K of a panel, and of a group of them.
+  int64_t bytesOfStep() const { return kPanelColumns * byteSize(wType); }
+  int64_t bytesOfGroup() const { return groupDepth * bytesOfStep(); }
+
+  Weights weightsOf(const Panel &panel) {
+    Weights w{.values = e.element(panel.weights, panel.index, panelBytes())};
+    static_assert(kScaleBlock % kPanelColumns == 0, "a panel lies in one row of blocks");
+    if (panel.scales)
+      w.scales = e.element(panel.scales, e.divide(panel.index, kScaleBlock / kPanelColumns),
+                           scaleColumns() * kFloatBytes);
+    return w;
+  }
+
   /// The sums of `height` rows from `x` on: height * vectors accumulators, row by row.
-  Values multiply(int64_t height, Value x, Value w) {
-    const int64_t groups = depth / pairs, unrolled = groups / kUnroll * kUnroll;
-    const int64_t xStep = pairs * byteSize(xType);
+  Values multiply(int64_t height, Value x, const Weights &w) {
     Values sums(height * vectors, e.number(0.0, e.width()));
+    if (!w.scales)
+      return addStretch(sums, height, x, w, depth);
+    auto addBlock = [&](Value block, const Values &carried, int64_t length) {
+      Weights here = w;
+      here.values = e.element(w.values, block, kScaleBlock * bytesOfStep());
+      Value scale = e.loadFloat(e.element(w.scales, block, kFloatBytes), e.builder.getF32Type());
+      here.scale =
+          e.multiplyFloats(e.broadcast(scale, e.width()), e.number(kFloat8Unit, e.width()));
+      return addStretch(carried, height, e.element(x, block, kScaleBlock * byteSize(xType)), here,
+                        length);
+    };
+    const int64_t blocks = depth / kScaleBlock;
+    if (blocks > 0)
+      sums =
+          e.forLoop(e.constant(0), e.constant(blocks), 1, sums, [&](Value block, Values carried) {
+            return addBlock(block, carried, kScaleBlock);
+          });
+    return depth % kScaleBlock ? addBlock(e.constant(blocks), sums, depth % kScaleBlock) : sums;
+  }
+
+  /// `sums` and the products along the first `length` of K.
+  Values addStretch(Values sums, int64_t height, Value x, const Weights &w, int64_t length) {
+    const int64_t groups = length / groupDepth, unrolled = groups / kUnroll * kUnroll;
+    const int64_t xStep = groupDepth * byteSize(xType);
+    auto at = [&](Value base, int64_t offset) {
+      Weights moved = w;
+      moved.values = e.advance(base, offset);
+      return moved;
+    };
     auto run = [&](int64_t begin, int64_t end, int64_t unroll) {
       if (begin == end)
         return;
       sums = e.forLoop(e.constant(begin), e.constant(end), unroll, sums,
                        [&](Value group, Values carried) {
                          Value xGroup = e.element(x, group, xStep);
-                         Value wGroup = e.element(w, group, kGroupBytes);
+                         Value wGroup = e.element(w.values, group, bytesOfGroup());
                          for (int64_t i = 0; i < unroll; ++i)
                            step(carried, height, e.advance(xGroup, i * xStep),
-                                e.advance(wGroup, i * kGroupBytes), pairs);
+                                at(wGroup, i * bytesOfGroup()), groupDepth);
                          return carried;
                        });
     };
     run(0, unrolled, kUnroll);
     run(unrolled, groups, 1);
-    if (depth % pairs) // the last weight has no partner: its place holds zeros, that of x anything
-      step(sums, height, e.advance(x, groups * xStep), e.advance(w, groups * kGroupBytes), 1);
+    // The last weight may have no partner: its place holds zeros, or is not there; that of x holds
+    // anything.
+    if (length % groupDepth)
+      step(sums, height, e.advance(x, groups * xStep), at(w.values, groups * bytesOfGroup()), 1);
     return sums;
   }
 
   /// Adds one group along K, of `count` elements.
-  void step(Values &sums, int64_t height, Value x, Value w, int64_t count) {
+  void step(Values &sums, int64_t height, Value x, const Weights &w, int64_t count) {
     if (height > 1)
-      for (int64_t line = 0; line < kGroupBytes; line += kCacheLine)
-        e.prefetch(e.advance(w, kPrefetchBytes + line));
+      for (int64_t line = 0; line < bytesOfGroup(); line += kCacheLine)
+        e.prefetch(e.advance(w.values, kPrefetchBytes + line));
     if (wType.isBF16() && xType.isBF16() && e.target().hasBf16Dot)
-      return stepDot(sums, height, x, w, count);
+      return stepDot(sums, height, x, w.values, count);
     // x of each row first, then one vector of weights at a time: few registers are live.
     SmallVector<Values> factors;
     for (int64_t i = 0; i < height; ++i)
       factors.push_back(broadcastRow(e.advance(x, i * xRowBytes), count));
     for (int64_t v = 0; v < vectors; ++v) {
-      Values weights = expandWeights(e.advance(w, v * e.width() * 4), count);
+      Values weights = expandWeights(w, v * e.width(), count);
       for (int64_t i = 0; i < height; ++i) {
         Value &sum = sums[i * vectors + v];
         for (int64_t k = 0; k < count; ++k)
@@ -148,11 +206,19 @@ private:
     return {e.firstOfPairs(pair), e.secondOfPairs(pair)};
   }
 
-  /// The weights of one vector of columns at `count` neighbouring K.
-  Values expandWeights(Value w, int64_t count) {
+  /// The weights of the vector of columns from `column` on, at `count` neighbouring K.
+  Values expandWeights(const Weights &w, int64_t column, int64_t count) {
+    Value from = e.advance(w.values, column * packedDepth * byteSize(wType));
+    if (w.scale) {
+      Values weights;
+      for (int64_t k = 0; k < count; ++k)
+        weights.push_back(
+            e.multiplyFloats(e.loadFloat8(e.advance(from, k * bytesOfStep()), e.width()), w.scale));
+      return weights;
+    }
     if (!wType.isBF16())
-      return {e.loadFloats(w, wType, e.width())};
-    Value loaded = e.loadPairs(w, e.width());
+      return {e.loadFloats(from, wType, e.width())};
+    Value loaded = e.loadPairs(from, e.width());
     Values weights{e.firstOfPairs(loaded)};
     if (count == 2)
       weights.push_back(e.secondOfPairs(loaded));
@@ -198,9 +264,25 @@ private:
   LinearEpilogue epilogue;
   Type xType, wType;
   int64_t depth, outputs;
-  int64_t pairs;   ///< elements of K in a group
-  int64_t vectors; ///< vectors in a panel's columns
+  int64_t packedDepth; ///< K that lie side by side for each column
+  int64_t groupDepth;  ///< K of one step
+  int64_t vectors;     ///< vectors in a panel's columns
 };
+
+/// The address of the scales of `op`'s weight, null without them; a diagnostic if they cannot be
+/// read, or if x is quantized too.
+template <typename Op> FailureOr<Value> weightScales(KernelFrame &frame, Op op) {
+  if (!op.getWScale())
+    return Value();
+  if (op.getXScale())
+    return op->emitError("CPU kernel @")
+           << frame.kernel.getSymName() << " multiplies FP8 weights by wide activations only; "
+           << "compile for the CPU without --epi-quantize-activations";
+  FailureOr<TensorView> view = frame.view(op, op.getWScale(), "w_scale");
+  if (failed(view))
+    return failure();
+  return frame.rowAddress(*view, frame.e.constant(0));
+}
 
 /// The address of packed weights; a diagnostic if `w` is not packed for these kernels.
 FailureOr<Value> packedWeights(KernelFrame &frame, Operation *op, Value w) {
@@ -238,11 +320,9 @@ template <typename Op> FailureOr<Operands> readOperands(KernelFrame &frame, Op o
 
 template <typename Op>
 Projection makeProjection(KernelFrame &frame, Op op, const Operands &operands) {
-  auto w = cast<RankedTensorType>(op.getW().getType());
-  const int64_t depth = w.getShape().back(), outputs = w.getDimSize(w.getRank() - 2);
   const TensorView &x = operands.x;
-  Projection projection(frame.e, operands.epilogue, x.elementType, w.getElementType(), depth,
-                        outputs);
+  Projection projection(frame.e, operands.epilogue, x.elementType,
+                        cast<RankedTensorType>(op.getW().getType()));
   projection.xRowBytes = x.rowStride * byteSize(x.elementType);
   return projection;
 }
@@ -251,13 +331,18 @@ Projection makeProjection(KernelFrame &frame, Op op, const Operands &operands) {
 
 BuiltTiling buildLinear(KernelFrame &frame, epi::LinearOp op) {
   FailureOr<Operands> operands = readOperands(frame, op);
-  if (failed(operands))
+  FailureOr<Value> scales = weightScales(frame, op);
+  if (failed(operands) || failed(scales))
     return failure();
   Projection projection = makeProjection(frame, op, *operands);
   const Tiling tiling{projection.tileRows(), projection.panels()};
-  Value x = frame.rowAddress(operands->x, frame.e.constant(0));
-  frame.forTiles(tiling, [&](Value first, Value last, Value panel) {
-    projection.emit(first, last, {.index = panel, .x = x, .weights = operands->weights});
+  Panel all{.x = frame.rowAddress(operands->x, frame.e.constant(0)),
+            .weights = operands->weights,
+            .scales = *scales};
+  frame.forTiles(tiling, [&](Value first, Value last, Value index) {
+    Panel panel = all;
+    panel.index = index;
+    projection.emit(first, last, panel);
   });
   return tiling;
 }
@@ -288,7 +373,8 @@ BuiltTiling buildHeadLinear(KernelFrame &frame, epi::HeadLinearOp op) {
 BuiltTiling buildGroupedLinear(KernelFrame &frame, epi::GroupedLinearOp op) {
   FailureOr<Operands> operands = readOperands(frame, op);
   FailureOr<TensorView> counts = frame.view(op, op.getCounts(), "counts");
-  if (failed(operands) || failed(counts))
+  FailureOr<Value> scales = weightScales(frame, op);
+  if (failed(operands) || failed(counts) || failed(scales))
     return failure();
   KernelEmitter &e = frame.e;
   Panel all{.x = frame.rowAddress(operands->x, e.constant(0))};
@@ -314,6 +400,8 @@ BuiltTiling buildGroupedLinear(KernelFrame &frame, epi::GroupedLinearOp op) {
     Panel panel = all;
     panel.index = e.remainder(column, panels);
     panel.weights = e.element(operands->weights, expert, panels * projection.panelBytes());
+    if (*scales)
+      panel.scales = e.element(*scales, expert, projection.scaleBytes());
     if (all.bias)
       panel.bias = e.element(all.bias, expert, biasBytes);
     projection.emit(first, e.add(first, sizeOf(expert)), panel);

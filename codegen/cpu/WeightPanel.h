@@ -9,8 +9,9 @@ namespace epigraph::cpu {
 /// Output columns of a panel: two 512-bit or four 256-bit vectors of float32.
 inline constexpr int64_t kPanelColumns = 32;
 
-/// The encoding that a weight of type `type` (bf16 or f32, rank 2 or more) gets for CPU
-/// projections.
+/// The encoding that a weight of type `type` (f32, bf16 or f8E4M3FN, rank 2 or more) gets for CPU
+/// projections. Pairs of bf16 are what the dot product takes; 8-bit floats are widened one K at a
+/// time.
 inline exec::PanelAttr panelOf(mlir::RankedTensorType type) {
   const int64_t depth = type.getElementType().isBF16() ? 2 : 1;
   return exec::PanelAttr::get(type.getContext(), kPanelColumns, depth);

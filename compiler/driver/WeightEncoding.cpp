@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "runtime/base/BFloat16.h"
+#include "runtime/base/Float8.h"
 #include "runtime/base/Status.h"
 
 namespace epigraph {
@@ -14,6 +15,7 @@ constexpr int64_t kChunk = 1 << 16;
 /// Elements of panels packed at once, by all threads.
 constexpr int64_t kPanelChunk = 1 << 23;
 
+void store(float value, uint8_t &to) { to = float8OfFloat(value); }
 void store(float value, uint16_t &to) { to = bfloat16OfFloat(value); }
 void store(float value, float &to) { to = value; }
 
@@ -74,14 +76,26 @@ absl::Status encodeAllPanels(const reference::Tensor &values, PanelShape panel,
 absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype, const ByteSink &sink) {
   if (values.isInt())
     return sink(bytesOf(values.intVector()));
-  return dtype == DType::BF16 ? encodeRows<uint16_t>(values, sink)
-                              : encodeRows<float>(values, sink);
+  switch (dtype) {
+  case DType::F8_E4M3:
+    return encodeRows<uint8_t>(values, sink);
+  case DType::BF16:
+    return encodeRows<uint16_t>(values, sink);
+  default:
+    return encodeRows<float>(values, sink);
+  }
 }
 
 absl::Status encodePanels(const reference::Tensor &values, DType dtype, PanelShape panel,
                           const reference::Workers &workers, const ByteSink &sink) {
-  return dtype == DType::BF16 ? encodeAllPanels<uint16_t>(values, panel, workers, sink)
-                              : encodeAllPanels<float>(values, panel, workers, sink);
+  switch (dtype) {
+  case DType::F8_E4M3:
+    return encodeAllPanels<uint8_t>(values, panel, workers, sink);
+  case DType::BF16:
+    return encodeAllPanels<uint16_t>(values, panel, workers, sink);
+  default:
+    return encodeAllPanels<float>(values, panel, workers, sink);
+  }
 }
 
 } // namespace epigraph

@@ -17,7 +17,7 @@ namespace epigraph {
 struct StoredWeight {
   exec::WeightOp op;
   std::string name;
-  DType dtype = DType::F32;     ///< F32, BF16 or I32
+  DType dtype = DType::F32;     ///< F32, BF16, F8_E4M3 or I32
   std::vector<int64_t> shape;   ///< of the values, as the type says
   exec::PanelAttr panel;        ///< null: row-major
   std::vector<uint64_t> stored; ///< the shape in the file: `shape` unless in panels
@@ -26,7 +26,7 @@ struct StoredWeight {
   uint64_t bytes() const;
 };
 
-/// The DType of a tensor's elements (f32, bf16 or i32).
+/// The DType of a tensor's elements (f32, bf16, f8E4M3FN or i32).
 DType dtypeOf(mlir::Type elementType);
 
 /// The weights of `module`, in its order.

@@ -27,6 +27,8 @@ int64_t rowsOf(Value value) { return cast<RankedTensorType>(value.getType()).get
 bool keepsRowsApart(Operation *op) {
   return llvm::TypeSwitch<Operation *, bool>(op)
       .Case([](epi::CastOp) { return true; })
+      // Of a stack: the rows of a matrix share scales.
+      .Case([](epi::DequantizeOp op) { return op.getResult().getType().getRank() == 3; })
       .Case([](ep::LocalShardOp shard) { return shard.getDim() != 0; })
       .Case([](epi::ConcatOp concat) { return concat.getDim() != 0; })
       .Case([](epi::SplitOp split) { return split.getDim() != 0; })

@@ -4,6 +4,7 @@
 
 #include "mlir/IR/Verifier.h"
 
+#include "compiler/import/Quantization.h"
 #include "runtime/base/Status.h"
 
 using namespace mlir;
@@ -12,11 +13,11 @@ namespace epigraph {
 
 GraphBuilder::GraphBuilder(MLIRContext &context, StringRef architecture,
                            const Checkpoint &checkpoint, const ImportLimits &limits,
-                           DType activation)
-    : builder_(&context), ledger_(checkpoint), limits_(limits), activationDType_(activation) {
+                           const NumberFormats &formats)
+    : builder_(&context), ledger_(checkpoint), limits_(limits), formats_(formats) {
   Location loc = NameLoc::get(builder_.getStringAttr("model"));
   module_ = ModuleOp::create(loc, architecture);
-  activation_ = typeOf(activation);
+  activation_ = typeOf(formats.activation);
 }
 
 absl::Status GraphBuilder::declareModel(const ModelShape &shape) {
@@ -89,8 +90,16 @@ Location GraphBuilder::loc() {
 //===----------------------------------------------------------------------===//
 
 Type GraphBuilder::typeOf(DType dtype) {
-  assert((dtype == DType::F32 || dtype == DType::BF16) && "no other weights are booked");
-  return dtype == DType::F32 ? Type(builder_.getF32Type()) : Type(builder_.getBF16Type());
+  switch (dtype) {
+  case DType::F32:
+    return builder_.getF32Type();
+  case DType::BF16:
+    return builder_.getBF16Type();
+  case DType::F8_E4M3:
+    return builder_.getType<Float8E4M3FNType>();
+  default:
+    llvm_unreachable("no other weights are booked");
+  }
 }
 
 RankedTensorType GraphBuilder::rows(ArrayRef<int64_t> shape, Type element) {
@@ -123,23 +132,54 @@ Value GraphBuilder::weightOf(StringRef name, ArrayRef<int64_t> shape, ArrayRef<D
                                qualified);
 }
 
+bool GraphBuilder::isQuantized(StringRef name) const {
+  // One of the two is enough: then the other, or its type, is what is wrong.
+  return formats_.fp8Blocks && (ledger_.dtypeOf(name.str()) == DType::F8_E4M3 ||
+                                ledger_.has((name + kScaleSuffix).str()));
+}
+
+static SmallVector<int64_t, 3> blockScaleShape(ArrayRef<int64_t> shape) {
+  return epi::scaleShape(shape, {epi::kScaleBlock, epi::kScaleBlock});
+}
+
+Value GraphBuilder::dequantize(Value x, Value scales) {
+  auto type = mlir::cast<RankedTensorType>(x.getType()).clone(activation_);
+  return epi::DequantizeOp::create(
+      builder_, loc(), type, x, scales,
+      builder_.getDenseI64ArrayAttr({epi::kScaleBlock, epi::kScaleBlock}));
+}
+
 Value GraphBuilder::weight(StringRef name, ArrayRef<int64_t> shape) {
-  return weightOf(name, shape, {activationDType_});
+  if (shape.size() != 2 || !isQuantized(qualify(name)))
+    return weightOf(name, shape, {formats_.activation});
+  Value quantized = weightOf(name, shape, {DType::F8_E4M3});
+  return dequantize(quantized,
+                    weightOf((name + kScaleSuffix).str(), blockScaleShape(shape), {DType::F32}));
 }
 
 Value GraphBuilder::weightF32(StringRef name, ArrayRef<int64_t> shape) {
-  return cast(weightOf(name, shape, {activationDType_, DType::F32}), f32());
+  return cast(weightOf(name, shape, {formats_.activation, DType::F32}), f32());
+}
+
+Value GraphBuilder::stackOf(StringRef pattern, int64_t count, ArrayRef<int64_t> shape,
+                            DType dtype) {
+  auto [before, after] = pattern.split("{}");
+  for (int64_t i = 0; i < count && !ledger_.isHopeless(); ++i)
+    ledger_.book(qualify((before + llvm::Twine(i) + after).str()), {shape.data(), shape.size()},
+                 {dtype});
+  SmallVector<int64_t> dims{count};
+  dims.append(shape.begin(), shape.end());
+  return epi::WeightStackOp::create(builder_, loc(), RankedTensorType::get(dims, typeOf(dtype)),
+                                    qualify(pattern));
 }
 
 Value GraphBuilder::weightStack(StringRef pattern, int64_t count, ArrayRef<int64_t> shape) {
   auto [before, after] = pattern.split("{}");
-  for (int64_t i = 0; i < count && !ledger_.isHopeless(); ++i)
-    ledger_.book(qualify((before + llvm::Twine(i) + after).str()), {shape.data(), shape.size()},
-                 {activationDType_});
-  SmallVector<int64_t> dims{count};
-  dims.append(shape.begin(), shape.end());
-  return epi::WeightStackOp::create(builder_, loc(), RankedTensorType::get(dims, activation_),
-                                    qualify(pattern));
+  if (!isQuantized(qualify((before + "0" + after).str())))
+    return stackOf(pattern, count, shape, formats_.activation);
+  Value quantized = stackOf(pattern, count, shape, DType::F8_E4M3);
+  return dequantize(quantized, stackOf((pattern + kScaleSuffix).str(), count,
+                                       blockScaleShape(shape), DType::F32));
 }
 
 //===----------------------------------------------------------------------===//
@@ -171,7 +211,7 @@ Value GraphBuilder::linear(Value x, StringRef name, int64_t outputs, bool bias) 
 
 Value GraphBuilder::linearF32(Value x, StringRef name, int64_t outputs, bool bias) {
   Value w =
-      weightOf((name + ".weight").str(), {outputs, lastDim(x)}, {activationDType_, DType::F32});
+      weightOf((name + ".weight").str(), {outputs, lastDim(x)}, {formats_.activation, DType::F32});
   x = cast(x, mlir::cast<RankedTensorType>(w.getType()).getElementType());
   Value y = epi::LinearOp::create(builder_, loc(), rows({outputs}, f32()), x, w);
   return bias ? add(y, weightF32((name + ".bias").str(), {outputs})) : y;

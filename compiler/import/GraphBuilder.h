@@ -29,13 +29,20 @@ struct ModelShape {
   int64_t maxContext; ///< positions that the model was made for
 };
 
+/// In which types a checkpoint's floats are.
+struct NumberFormats {
+  DType activation = DType::BF16; ///< of activations, and of weights that are not quantized
+  bool fp8Blocks = false;         ///< matrices may be in FP8, with scales of 128x128 blocks
+};
+
 /// Builds one module. A weight that is missing or wrong is recorded, and building goes on as if it
 /// were there; finish() reports.
 class GraphBuilder {
 public:
-  /// `checkpoint` must outlive this. Activations have the element type `activation`.
+  /// `checkpoint` must outlive this.
   GraphBuilder(mlir::MLIRContext &context, llvm::StringRef architecture,
-               const Checkpoint &checkpoint, const ImportLimits &limits, DType activation);
+               const Checkpoint &checkpoint, const ImportLimits &limits,
+               const NumberFormats &formats);
 
   /// Says what the model is; before anything else. Errors: InvalidArgument for limits that the
   /// model cannot have.
@@ -87,11 +94,13 @@ public:
 
   // Weights, by their name under the current scope.
 
-  /// A tensor of `shape` with the activations' type.
+  /// A tensor of `shape` with the activations' type; a matrix that the checkpoint has in FP8 is
+  /// dequantized.
   mlir::Value weight(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
   /// The same in float32, whether the checkpoint has it in float32 or in the activations' type.
   mlir::Value weightF32(llvm::StringRef name, llvm::ArrayRef<int64_t> shape);
-  /// `count` tensors of `shape`; `pattern` has "{}" in place of their number.
+  /// `count` tensors of `shape`, all quantized or none; `pattern` has "{}" in place of their
+  /// number.
   mlir::Value weightStack(llvm::StringRef pattern, int64_t count, llvm::ArrayRef<int64_t> shape);
   /// Whether the checkpoint has `name` under the current scope.
   bool hasWeight(llvm::StringRef name) const { return ledger_.has(qualify(name)); }
@@ -132,12 +141,18 @@ private:
   mlir::Value weightOf(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
                        llvm::ArrayRef<DType> dtypes);
   mlir::Type typeOf(DType dtype);
+  /// Whether the checkpoint has the matrix `name` (qualified) in FP8.
+  bool isQuantized(llvm::StringRef name) const;
+  mlir::Value stackOf(llvm::StringRef pattern, int64_t count, llvm::ArrayRef<int64_t> shape,
+                      DType dtype);
+  /// A matrix, or stack of matrices, times its scales.
+  mlir::Value dequantize(mlir::Value x, mlir::Value scales);
 
   mlir::OpBuilder builder_;
   mlir::OwningOpRef<mlir::ModuleOp> module_;
   WeightLedger ledger_;
   ImportLimits limits_;
-  DType activationDType_;
+  NumberFormats formats_;
   mlir::Type activation_;
   int64_t maxContext_ = 0;
   std::string scope_;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 
 #include "compiler/import/Family.h"
+#include "compiler/import/Quantization.h"
 #include "runtime/base/Status.h"
 
 namespace epigraph {
@@ -111,6 +112,7 @@ bool cannotMatter(std::string_view key) {
       "output_router_logits",
       "pad_token_id",
       "pretraining_tp",
+      "quantization_config.modules_to_not_convert", // The tensors' types say it.
       "resid_pdrop",
       "return_dict",
       "router_aux_loss_coef",
@@ -157,11 +159,10 @@ absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Chec
   EPIGRAPH_ASSIGN_OR_RETURN(const Family *family, findFamily(config));
 
   EPIGRAPH_ASSIGN_OR_RETURN(ImportedModel model, describe(*family, config, checkpoint.directory()));
-  if (config.has("quantization_config"))
-    config.unsupported("quantization_config", "give a checkpoint in bfloat16 or float32");
+  const bool hasFp8Blocks = readFp8Blocks(config);
   DType activation = readActivationType(config);
 
-  GraphBuilder builder(context, family->modelType, checkpoint, limits, activation);
+  GraphBuilder builder(context, family->modelType, checkpoint, limits, {activation, hasFp8Blocks});
   EPIGRAPH_RETURN_IF_ERROR(family->build(config, builder));
   EPIGRAPH_RETURN_IF_ERROR(problems.status());
   EPIGRAPH_ASSIGN_OR_RETURN(model.module, builder.finish());

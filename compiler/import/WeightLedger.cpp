@@ -40,6 +40,11 @@ bool WeightLedger::hasPrefix(std::string_view prefix) const {
   return first != tensors.end() && (*first)->name.starts_with(prefix);
 }
 
+std::optional<DType> WeightLedger::dtypeOf(std::string_view name) const {
+  const TensorView *tensor = checkpoint_.find(name);
+  return tensor ? std::optional(tensor->dtype) : std::nullopt;
+}
+
 DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shape,
                          absl::Span<const DType> dtypes) {
   const TensorView *tensor = checkpoint_.find(name);

@@ -5,6 +5,7 @@
 #define EPIGRAPH_COMPILER_IMPORT_WEIGHTLEDGER_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,6 +23,8 @@ public:
 
   /// Whether the checkpoint has a tensor called `name`, which is not booked by asking.
   bool has(std::string_view name) const { return checkpoint_.find(name) != nullptr; }
+  /// The type of the checkpoint's tensor `name`, which is not booked by asking; nothing without it.
+  std::optional<DType> dtypeOf(std::string_view name) const;
   /// Whether any tensor's name starts with `prefix`.
   bool hasPrefix(std::string_view prefix) const;
 

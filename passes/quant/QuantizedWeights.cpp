@@ -52,10 +52,10 @@ QuantizedObstacle obstacleOfShard(ep::LocalShardOp shard) {
 }
 
 QuantizedObstacle obstacleOfConcat(epi::ConcatOp concat) {
-  for (Value input : concat.getInputs()) {
+  for (auto [index, input] : llvm::enumerate(concat.getInputs())) {
     if (QuantizedObstacle below = findQuantizedObstacle(input); below.op)
       return below;
-    bool isLast = input == concat.getInputs().back();
+    const bool isLast = index + 1 == concat.getInputs().size();
     if (!isLast && isBlocked(input, concat.getDim()) &&
         epi::dim(input.getType(), concat.getDim()) % kBlock != 0)
       return {concat, "a part of a joined weight ends inside a block of scales"};

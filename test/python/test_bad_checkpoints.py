@@ -154,7 +154,7 @@ def test_unknown_architecture(checkpoint, tmp_path):
 
 
 def test_quantized_checkpoint(checkpoint, tmp_path):
-    edit_config(checkpoint, quantization_config={"quant_method": "fp8"})
+    edit_config(checkpoint, quantization_config={"quant_method": "awq"})
     assert "quantization_config" in compile_fails(checkpoint, tmp_path, UNSUPPORTED)
 
 

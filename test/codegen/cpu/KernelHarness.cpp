@@ -12,12 +12,33 @@
 #include "dialects/exec/Exec.h"
 #include "mlir/Parser/Parser.h"
 #include "runtime/base/BFloat16.h"
+#include "runtime/base/Float8.h"
 #include "runtime/device/CpuFeatures.h"
 
 namespace epigraph::cpu::test {
 namespace {
 
-int64_t sizeOf(ElementType type) { return type == ElementType::BF16 ? 2 : 4; }
+int64_t sizeOf(ElementType type) {
+  switch (type) {
+  case ElementType::F8:
+    return 1;
+  case ElementType::BF16:
+    return 2;
+  default:
+    return 4;
+  }
+}
+
+float roundTo(ElementType type, float value) {
+  switch (type) {
+  case ElementType::F8:
+    return floatOfFloat8(float8OfFloat(value));
+  case ElementType::BF16:
+    return floatOfBFloat16(bfloat16OfFloat(value));
+  default:
+    return value;
+  }
+}
 
 std::string replaceAll(std::string text, const std::string &from, const std::string &to) {
   for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
@@ -47,7 +68,7 @@ void Buffer::allocate() {
   ASSERT_NE(mapping, MAP_FAILED);
   ASSERT_EQ(mprotect(mapping + pages * page, page, PROT_NONE), 0);
   bytes = mapping + pages * page - size;
-  std::memset(bytes, 0xff, size); // NaN as float32 and bf16, -1 as i32
+  std::memset(bytes, 0xff, size); // NaN as float32 and bf16, -1 as i32; NaN as FP8
 }
 
 Buffer::Buffer(ElementType type, int64_t elements) : type(type), elements(elements) { allocate(); }
@@ -57,6 +78,8 @@ Buffer::Buffer(ElementType type, const Tensor &tensor) : Buffer(type, tensor.ele
     if (type == ElementType::BF16) {
       const uint16_t bits = bfloat16OfFloat(tensor.data()[i]);
       std::memcpy(bytes + 2 * i, &bits, 2);
+    } else if (type == ElementType::F8) {
+      bytes[i] = float8OfFloat(tensor.data()[i]);
     } else if (type == ElementType::F32) {
       std::memcpy(bytes + 4 * i, tensor.data() + i, 4);
     } else {
@@ -88,6 +111,10 @@ Tensor Buffer::read(Shape shape) const {
   for (size_t i = 0; i < values.size(); ++i) {
     if (type == ElementType::F32) {
       std::memcpy(&values[i], bytes + 4 * i, 4);
+      continue;
+    }
+    if (type == ElementType::F8) {
+      values[i] = floatOfFloat8(bytes[i]);
       continue;
     }
     uint16_t bits;
@@ -182,8 +209,7 @@ Tensor randomTensor(Shape shape, ElementType type, unsigned seed) {
   std::uniform_real_distribution<float> values(-1, 1);
   Tensor tensor = Tensor::floats(std::move(shape));
   for (int64_t i = 0; i < tensor.elements(); ++i) {
-    const float value = values(generator);
-    tensor.data()[i] = type == ElementType::BF16 ? floatOfBFloat16(bfloat16OfFloat(value)) : value;
+    tensor.data()[i] = roundTo(type, values(generator));
   }
   return tensor;
 }

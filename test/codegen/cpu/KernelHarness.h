@@ -22,7 +22,7 @@ namespace epigraph::cpu::test {
 using reference::Shape;
 using reference::Tensor;
 
-enum class ElementType { F32, BF16, I32 };
+enum class ElementType { F32, BF16, F8, I32 };
 
 /// An array that ends at a page that must not be touched: reading or writing past it is a crash.
 /// What has not been set is poison: NaN, or a negative number.

@@ -16,6 +16,8 @@ using reference::TensorRefs;
 ElementType elementTypeOf(mlir::RankedTensorType type) {
   if (type.getElementType().isBF16())
     return ElementType::BF16;
+  if (llvm::isa<mlir::Float8E4M3FNType>(type.getElementType()))
+    return ElementType::F8;
   return type.getElementType().isF32() ? ElementType::F32 : ElementType::I32;
 }
 

@@ -53,6 +53,22 @@ TEST(WeightEncodingTest, BFloat16RoundsToNearestEven) {
   EXPECT_EQ(result, (std::vector<uint16_t>{0x3f80, 0x3f80, 0x3f82, 0xc000}));
 }
 
+TEST(WeightEncodingTest, Float8RoundsToNearestEven) {
+  // 17 lies between 16 and 18: even is 16. What is too large becomes 448.
+  Tensor values({4}, std::vector<float>{1, 17, -19, 1000});
+  auto result = encoded<uint8_t>(
+      [&](const ByteSink &sink) { return encodeRowMajor(values, DType::F8_E4M3, sink); });
+  EXPECT_EQ(result, (std::vector<uint8_t>{0x38, 0x58, 0xda, 0x7e}));
+}
+
+TEST(WeightEncodingTest, PanelsOfFloat8) {
+  // [3, 2] in panels of 2 columns, one by one along K: 1, 2, 3 and their negatives.
+  Tensor values({3, 2}, std::vector<float>{1, -1, 2, -2, 3, -3});
+  auto result = encoded<uint8_t>(
+      [&](const ByteSink &sink) { return encodePanels(values, DType::F8_E4M3, {2, 1}, {}, sink); });
+  EXPECT_EQ(result, (std::vector<uint8_t>{0x38, 0x40, 0xb8, 0xc0, 0x44, 0, 0xc4, 0}));
+}
+
 TEST(WeightEncodingTest, Panels) {
   // [3, 3] in panels of 2 columns, groups of 2: both sides are padded.
   Tensor values({3, 3}, std::vector<float>{11, 12, 13, 21, 22, 23, 31, 32, 33});

@@ -163,7 +163,11 @@ struct ConfigCase {
 TEST(ImporterTest, RefusesConfigurations) {
   const ConfigCase kCases[] = {
       {"model_type", "mamba", kUnsupported, "known models: deepseek_v2, deepseek_v3, glm4_moe"},
-      {"quantization_config", {{"quant_method", "fp8"}}, kUnsupported, "quantization_config"},
+      {"quantization_config", {{"quant_method", "awq"}}, kUnsupported, "quantization_config"},
+      {"quantization_config",
+       {{"quant_method", "fp8"}, {"weight_block_size", {64, 64}}},
+       kUnsupported,
+       "weight_block_size"},
       {"torch_dtype", "float16", kUnsupported, "torch_dtype"},
       {"attention_bias", true, kUnsupported, "attention_bias"},
       {"hidden_act", "gelu", kUnsupported, "hidden_act"},
