@@ -16,6 +16,8 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
+constexpr int64_t kCacheLine = 128; ///< bytes
+
 bool hasRows(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   return type && type.getRank() > 0 && type.isDynamicDim(0);
@@ -64,11 +66,28 @@ int64_t mostSlots(exec::KernelOp kernel, RowLayout &layout) {
   return most;
 }
 
+/// Fetches the vectors that meet all rows into the cache, while the kernel before still runs.
+void prefetchVectors(KernelFrame &frame, const RowThreads &threads) {
+  Emitter &e = frame.e;
+  for (BlockArgument argument : frame.kernel.getBody().getArguments()) {
+    if (!isVector(argument))
+      continue;
+    auto type = cast<RankedTensorType>(argument.getType());
+    const int64_t lines =
+        llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kCacheLine);
+    for (int64_t first = 0; first < lines; first += threads.ofBlock()) {
+      Val line = e.minimum(e.threadId() + first, e.i32(lines - 1));
+      e.ptx({}, "prefetch.global.L2 [$0];", "l", e.at(frame.address(argument), line, kCacheLine));
+    }
+  }
+}
+
 /// Emits the kernel; an operation that it cannot compute, or null.
 Operation *emitRows(KernelFrame &frame, RowLayout &layout, const RowThreads &threads) {
   Emitter &e = frame.e;
   Block &body = frame.kernel.getBody().front();
   Operation *unsupported = nullptr;
+  prefetchVectors(frame, threads);
   e.waitForPrevious();
   e.allowNext();
   Val block = e.blockId(), part;
