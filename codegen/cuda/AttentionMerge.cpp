@@ -15,10 +15,12 @@ namespace {
 
 constexpr int64_t kLanes = 32;
 constexpr int64_t kWarps = 4;
+/// Blocks loop over tokens: in large batches few, or none, have anything to merge.
+constexpr int64_t kBlocksOfCore = 16;
 /// Columns of a warp: two of each lane.
 constexpr int64_t kColumns = 2 * kLanes;
 /// Partial results whose loads are under way at once.
-constexpr int64_t kTogether = 8;
+constexpr int64_t kTogether = 16;
 
 /// The partial results [first, first + count) of a token.
 struct TokenPartials {
@@ -123,14 +125,15 @@ void addAttentionMerge(KernelAssembly &assembly, const AttentionPartials &partia
   spec.suffix = "merge";
   spec.threads = kWarps * kLanes;
   spec.columnTiles = llvm::divideCeil(units, kWarps);
+  spec.persistent = kBlocksOfCore;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     Emitter &e = frame.e;
-    e.waitForPrevious();
     e.allowNext();
-    Val row = e.blockId() / spec.columnTiles;
-    e.ifThen(row < frame.rows(), [&] {
+    e.waitForPrevious();
+    e.forEach(e.blockId(), frame.rows() * spec.columnTiles, e.blockCount(), [&](Val tile) {
+      Val row = tile / spec.columnTiles;
       TokenPartials of = loadTokenPartials(frame, row);
-      Val unit = (e.blockId() % spec.columnTiles) * kWarps + e.warp();
+      Val unit = (tile % spec.columnTiles) * kWarps + e.warp();
       Val column = (unit % unitsOfHead) * kColumns + e.lane() * 2;
       // Lanes without columns compute those of the head's last ones, and write the same.
       column = e.minimum(column, e.i32(partials.columns - 2));

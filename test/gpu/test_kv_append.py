@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from batch import PAGE, Batch
+from harness import compiled
 
 BATCHES = {
     "first token": [(0, 1)],
@@ -15,8 +16,8 @@ KERNELS = ["latent", "latent_narrow", "grouped", "heads_apart"]
 
 
 @pytest.fixture(scope="module")
-def library(kernels):
-    return kernels("kv_append")
+def library():
+    return compiled("kv_append")
 
 
 def entries(name: str, operands, tokens: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from batch import PAGE, Batch
-from harness import Library, relative_error, time_us
+from harness import compiled, relative_error, time_us
 
 # bf16 rounds what the kernel reads back of weights and what it writes: 2^-9 each.
 TOLERANCE = 5e-3
@@ -35,8 +35,8 @@ KERNELS = ["heads_128", "heads_64", "heads_72", "heads_16_of_views", "latent_64_
 
 
 @pytest.fixture(scope="module")
-def library(kernels):
-    return kernels("mla_decode")
+def library():
+    return compiled("mla_decode")
 
 
 class Problem:
@@ -114,17 +114,18 @@ def test_equal_runs_give_equal_bits(library, name):
         assert torch.equal(problem.found(), first)
 
 
-def benchmark(kernels) -> None:
+def benchmark() -> None:
     """Times of DeepSeek-V3's decode step: microseconds, over caches that together exceed the second-level cache."""
-    library = kernels("mla_decode")
+    library = compiled("mla_decode")
     pool_pages = 16384
     kernel = library["heads_128"]
+    items = library.multiprocessors // kernel.description["variants"][0]["launches"][0]["column_tiles"]
     pool = torch.randn(pool_pages * PAGE, 576, device="cuda").to(torch.bfloat16)
     for tokens, length in [(1, 1024), (1, 8192), (4, 4096), (16, 1024), (16, 8192), (64, 1024), (64, 4096), (64, 8192), (128, 1024), (128, 8192)]:
         calls = []
         pages = tokens * length // PAGE
         for start in range(0, max(pool_pages // pages, 1) * pages, pages)[:48]:
-            batch = Batch([(length - 1, 1)] * tokens, token_items=library.token_items, spare_pages=0, seed=start)
+            batch = Batch([(length - 1, 1)] * tokens, token_items=items, spare_pages=0, seed=start)
             batch.table += start
             batch._upload()
             queries = torch.randn(tokens, 128, 576, device="cuda").to(torch.bfloat16)

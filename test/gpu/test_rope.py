@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from batch import Batch
-from harness import relative_error
+from harness import compiled, relative_error
 
 # One rounding to bf16; of float32, a few.
 TOLERANCES = {torch.bfloat16: 4e-3, torch.float32: 1e-6}
@@ -26,8 +26,8 @@ KERNELS = {
 
 
 @pytest.fixture(scope="module")
-def library(kernels):
-    return kernels("rope")
+def library():
+    return compiled("rope")
 
 
 def rotated(x: torch.Tensor, table: torch.Tensor, interleaved: bool) -> torch.Tensor:
