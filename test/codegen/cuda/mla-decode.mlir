@@ -1,0 +1,29 @@
+// REQUIRES: ptxas
+// RUN: epigraph-compile-kernels %s -o %t
+// RUN: FileCheck %s --input-file=%t/kernels.ptx
+// RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
+
+// Where the block's pages are is read before the kernel before has ended; the cache after. Sums never leave registers.
+// CHECK-LABEL: .entry decode(
+// CHECK: griddepcontrol.launch_dependents
+// CHECK: griddepcontrol.wait
+// CHECK-DAG: cp.async.bulk.tensor.3d
+// CHECK-DAG: cp.async.bulk.tensor.2d
+// CHECK-DAG: cp.async.bulk.prefetch.tensor.2d
+// CHECK-DAG: setmaxnreg.dec.sync.aligned.u32 40
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// CHECK-NOT: .local
+// CHECK-LABEL: .entry decode_merge(
+
+// Two blocks of 64 heads for each item; then the merge, in blocks that loop.
+// JSON: "symbol": "decode"
+// JSON: "grid": "token_items"
+// JSON: "column_tiles": 2
+// JSON: "symbol": "decode_merge"
+// JSON: "blocks_per_core": 16
+exec.kernel @decode(%q: tensor<?x128x512xbf16>, %r: tensor<?x128x64xbf16>, %cache: !epi.mla_cache<latent = 512, rope = 64, bf16>, %step: !epi.step) -> tensor<?x128x512xbf16> {
+  %o = epi.mla_attention %q, %r, %cache, %step {scale = 0.1 : f64} : (tensor<?x128x512xbf16>, tensor<?x128x64xbf16>, !epi.mla_cache<latent = 512, rope = 64, bf16>) -> tensor<?x128x512xbf16>
+  exec.yield %o : tensor<?x128x512xbf16>
+}
