@@ -13,8 +13,6 @@ namespace {
 
 constexpr int64_t kThreads = 1024;
 constexpr int64_t kIntBytes = sizeof(int32_t);
-/// The count and the barrier come first.
-constexpr int64_t kHeadBytes = 256;
 
 /// Whether `item`, the `index`-th of `count`, is the last of its sequence.
 Val isLastOfSequence(KernelFrame &frame, const ItemValues &item, Val index, Val count) {
@@ -26,7 +24,8 @@ Val isLastOfSequence(KernelFrame &frame, const ItemValues &item, Val index, Val 
 
 } // namespace
 
-FailureOr<ContextPages> ContextPages::ofLimits(KernelAssembly &assembly, Operation *op) {
+FailureOr<ContextPages> ContextPages::ofLimits(KernelAssembly &assembly, Operation *op,
+                                               int64_t counters) {
   auto module = assembly.kernel->getParentOfType<ModuleOp>();
   auto limits = module->getAttrOfType<exec::LimitsAttr>(exec::kLimitsAttrName);
   if (!limits)
@@ -37,25 +36,27 @@ FailureOr<ContextPages> ContextPages::ofLimits(KernelAssembly &assembly, Operati
                                    static_cast<uint64_t>(limits.getSequences()));
   const int64_t pages =
       limits.getSequences() * llvm::divideCeil(limits.getMaxContext(), kPageTokens);
-  return ContextPages(static_cast<int64_t>(items), pages);
+  return ContextPages(static_cast<int64_t>(items), pages, counters);
 }
 
 int64_t ContextPages::bytes() const {
-  return llvm::alignTo(kHeadBytes + (items + pages) * kIntBytes, 256);
+  return llvm::alignTo((1 + counters + items + pages) * kIntBytes, 256);
 }
+
+// In this order: the count, the counters, the first pages of items, the pages.
 
 Val ContextPages::count(KernelFrame &frame) const { return frame.workspace(); }
 
-Val ContextPages::barrier(KernelFrame &frame) const {
-  return frame.e.offset(frame.workspace(), kIntBytes);
+Val ContextPages::counter(KernelFrame &frame, Val index) const {
+  return frame.e.at(frame.e.offset(frame.workspace(), kIntBytes), index, kIntBytes);
 }
 
 Val ContextPages::firstPage(KernelFrame &frame, Val item) const {
-  return frame.e.at(frame.e.offset(frame.workspace(), kHeadBytes), item, kIntBytes);
+  return frame.e.at(frame.e.offset(frame.workspace(), (1 + counters) * kIntBytes), item, kIntBytes);
 }
 
 Val ContextPages::physicalPage(KernelFrame &frame, Val index) const {
-  Val list = frame.e.offset(frame.workspace(), kHeadBytes + items * kIntBytes);
+  Val list = frame.e.offset(frame.workspace(), (1 + counters + items) * kIntBytes);
   return frame.e.at(list, index, kIntBytes);
 }
 
@@ -80,10 +81,9 @@ void ContextPages::placeItems(KernelFrame &frame) const {
         e.syncThreads();
         return {carried[0] + sum};
       });
-  e.ifThen(e.threadId() == 0, [&] {
-    e.store(total[0], this->count(frame));
-    e.store(e.i32(0), barrier(frame));
-  });
+  e.ifThen(e.threadId() == 0, [&] { e.store(total[0], this->count(frame)); });
+  e.forEach(e.threadId(), e.i32(counters), e.i32(kThreads),
+            [&](Val index) { e.store(e.i32(0), counter(frame, index)); });
 }
 
 void ContextPages::listPages(KernelFrame &frame) const {

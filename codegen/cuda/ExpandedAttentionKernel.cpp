@@ -1,17 +1,19 @@
 // Causal latent attention in its expanded form, for tiles of tokens.
 //
 // Making keys and values of a page from its latent vectors costs as much as 6 tiles of 64 tokens
-// attending to it (DeepSeek-V3's sizes), so it is done once for all tiles of a step: the launch
-// goes through the heads in rounds, and in each first expands the pages of all contexts for the
-// round's heads into the workspace, then attends. Blocks meet between the two. A round has as many
-// heads as the second-level cache holds, and one at least: the workspace is as large as one head of
-// the largest batch, or more.
+// attending to it (DeepSeek-V3's sizes), so it is done once for all tiles of a step. The launch
+// goes through the heads in rounds: the pages of all contexts are expanded for the round's heads
+// into the workspace, then the round's tiles attend. Blocks take both as units of work in this
+// order, so that one of the next kind starts as soon as a block is free; it waits until the round
+// before it is done with the workspace, or all pages are expanded. A round has as many heads as the
+// second-level cache holds, and one at least: the workspace is as large as one head of the largest
+// batch, or more.
 #include "codegen/cuda/AttentionOperands.h"
 #include "codegen/cuda/ContextPages.h"
 #include "codegen/cuda/FlashTile.h"
-#include "codegen/cuda/GridBarrier.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/LatentExpansion.h"
+#include "codegen/cuda/OrderedWork.h"
 #include "codegen/cuda/PagedCache.h"
 
 #include <algorithm>
@@ -24,6 +26,9 @@ namespace {
 /// Of keys and values of a round, unless those of one head are more: they are to stay in the
 /// second-level cache until they have been read.
 constexpr int64_t kRoundBytes = 48 << 20;
+
+/// Shared memory of a multiprocessor, and what a block takes of it beside its own.
+constexpr int64_t kSharedOfCore = 228 << 10, kSharedOfBlock = 1 << 10;
 
 struct ExpandedProblem {
   TensorView q, rope, up;
@@ -44,14 +49,20 @@ struct ExpandedProblem {
     return std::max(pages.mostPages(),
                     std::min(pages.mostPages() * heads, kRoundBytes / pageBytes()));
   }
-  int64_t sharedBytes() const {
+  /// Shared memory of a unit; the block's slot for the next one follows.
+  int64_t unitBytes() const {
     return std::max(FlashTile::sharedBytes(nope + ropeSize, value), expansion().sharedBytes());
   }
+  int64_t sharedBytes() const { return unitBytes() + 16; }
 };
+
+/// Counters of the launch: the next unit, then of each round the units of both kinds that are done.
+/// A round has one head at least.
+int64_t countersFor(int64_t heads) { return 1 + 2 * heads; }
 
 /// The heads [first, first + count) whose keys and values are in the workspace.
 struct Round {
-  Val first, count;
+  Val index, first, count;
 };
 
 /// The launch's work; every block takes its share of each phase.
@@ -66,20 +77,11 @@ public:
     items = itemCount(frame, kTileItems);
     const int64_t slots = std::min(problem.slots(), kRoundBytes / problem.pageBytes());
     Val fitting = e.i32(slots) / e.maximum(pageCount, e.i32(1));
-    Val headsOfRound = e.minimum(e.maximum(fitting, e.i32(1)), e.i32(problem.heads));
-    Val met = e.i32(1);
-    e.forLoop(e.i32(0), e.i32(problem.heads), headsOfRound, {met},
-              [&](Val first, ArrayRef<Val> carried) -> Vals {
-                const Round round{first, e.minimum(headsOfRound, e.i32(problem.heads) - first)};
-                Val barrier = problem.pages.barrier(frame);
-                expand(round);
-                meetGrid(e, barrier, carried[0]);
-                attend(round);
-                // The workspace is written again for the next round.
-                e.ifThen(first + headsOfRound < problem.heads,
-                         [&] { meetGrid(e, barrier, carried[0] + 1); });
-                return {carried[0] + 2};
-              });
+    headsOfRound = e.minimum(e.maximum(fitting, e.i32(1)), e.i32(problem.heads));
+    unitsOfHead = pageCount * problem.expansion().tiles() + items;
+    Val slot = e.offset(e.sharedMemory(), problem.unitBytes());
+    forOrderedUnits(e, unitsOfHead * problem.heads, problem.pages.counter(frame, e.i32(0)), slot,
+                    [&](Val unit) { emitUnit(unit); });
   }
 
 private:
@@ -89,28 +91,48 @@ private:
     return e.at(start, page * round.count + head, problem.pageBytes());
   }
 
+  void emitUnit(Val unit) {
+    Val unitsOfRound = unitsOfHead * headsOfRound, index = unit / unitsOfRound;
+    Val first = index * headsOfRound;
+    const Round round{index, first, e.minimum(headsOfRound, e.i32(problem.heads) - first)};
+    Val place = unit % unitsOfRound;
+    Val expansions = pageCount * round.count * problem.expansion().tiles();
+    e.ifElse(
+        place < expansions,
+        [&] {
+          e.ifThen(index > 0,
+                   [&] { waitForCount(e, doneCounter(index - 1, 1), items * headsOfRound); });
+          expand(round, place);
+          countDone(e, doneCounter(index, 0));
+        },
+        [&] {
+          waitForCount(e, doneCounter(index, 0), expansions);
+          attend(round, place - expansions);
+          countDone(e, doneCounter(index, 1));
+        });
+  }
+
+  /// Of a round's units that expand (`kind` 0) or attend (1).
+  Val doneCounter(Val round, int64_t kind) {
+    return problem.pages.counter(frame, round * 2 + (1 + kind));
+  }
+
   /// Neighbouring units are heads of one page.
-  void expand(const Round &round) {
+  void expand(const Round &round, Val unit) {
     const LatentExpansion expansion = problem.expansion();
     Val unitsOfPage = round.count * expansion.tiles();
-    e.forEach(e.blockId(), pageCount * unitsOfPage, e.blockCount(), [&](Val unit) {
-      Val page = unit / unitsOfPage, rest = unit % unitsOfPage;
-      Val head = rest / expansion.tiles(), tile = rest % expansion.tiles();
-      Val physical = e.load(e.i32(), problem.pages.physicalPage(frame, page));
-      Val entries =
-          e.at(frame.address(problem.cache), physical, kPageTokens * problem.entryBytes());
-      Val up = e.at(frame.rowAddress(problem.up, e.i32(0)), round.first + head,
-                    problem.columns() * problem.latent * 2);
-      expansion.emit(e, entries, up, tile, slot(round, page, head));
-      e.syncThreads();
-    });
+    Val page = unit / unitsOfPage, rest = unit % unitsOfPage;
+    Val head = rest / expansion.tiles(), tile = rest % expansion.tiles();
+    Val physical = e.load(e.i32(), problem.pages.physicalPage(frame, page));
+    Val entries = e.at(frame.address(problem.cache), physical, kPageTokens * problem.entryBytes());
+    Val up = e.at(frame.rowAddress(problem.up, e.i32(0)), round.first + head,
+                  problem.columns() * problem.latent * 2);
+    expansion.emit(e, entries, up, tile, slot(round, page, head));
   }
 
   /// The last tiles of a sequence have the longest contexts, so they come first.
-  void attend(const Round &round) {
-    e.forEach(e.blockId(), items * round.count, e.blockCount(), [&](Val unit) {
-      attendTile(round, items - 1 - unit / round.count, unit % round.count);
-    });
+  void attend(const Round &round, Val unit) {
+    attendTile(round, items - 1 - unit / round.count, unit % round.count);
   }
 
   void attendTile(const Round &round, Val index, Val headOfRound) {
@@ -155,7 +177,7 @@ private:
   Emitter &e;
   const ExpandedProblem &problem;
   WarpAttention warp;
-  Val pageCount, items;
+  Val pageCount, items, headsOfRound, unitsOfHead;
 };
 
 /// The view of `up`, whose rows must follow one another, or a diagnostic.
@@ -176,8 +198,10 @@ FailureOr<ExpandedProblem> readProblem(KernelAssembly &assembly, epi::MlaAttenti
   FailureOr<TensorView> up = upView(assembly, op);
   FailureOr<BlockArgument> cache = cacheArgument(assembly, op, op.getCache());
   FailureOr<unsigned> result = assembly.yieldedAs(op, op.getResult());
-  FailureOr<ContextPages> pages = ContextPages::ofLimits(assembly, op);
-  if (failed(q) || failed(rope) || failed(up) || failed(cache) || failed(result) || failed(pages))
+  if (failed(q) || failed(rope) || failed(up) || failed(cache) || failed(result))
+    return failure();
+  FailureOr<ContextPages> pages = ContextPages::ofLimits(assembly, op, countersFor(q->shape[0]));
+  if (failed(pages))
     return failure();
   auto type = cast<epi::MlaCacheType>(cache->getType());
   auto resultType = cast<RankedTensorType>(op.getType());
@@ -217,8 +241,9 @@ LogicalResult buildExpandedAttention(KernelAssembly &assembly, epi::MlaAttention
   spec.threads = FlashTile::kThreads;
   spec.grid = DeviceGrid::TileItems;
   spec.columnTiles = problem->heads;
-  spec.persistent = 1;
   spec.sharedBytes = problem->sharedBytes();
+  spec.blocksOfCore = 2 * (spec.sharedBytes + kSharedOfBlock) <= kSharedOfCore ? 2 : 1;
+  spec.persistent = spec.blocksOfCore;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
     frame.e.allowNext();

@@ -34,7 +34,7 @@ def expected(logits, bias, route):
     scores = {"sigmoid": torch.sigmoid, "softmax": lambda x: torch.softmax(x, -1), "identity": lambda x: x}[score](logits.double()).float()
     choice = scores + bias if bias is not None else scores
     if groups > 1:
-        grouped = choice.view(len(choice), groups, -1)
+        grouped = choice.view(len(choice), groups, choice.shape[1] // groups)
         best = grouped.topk(2 if two else 1, dim=-1).values.sum(-1)
         kept = torch.zeros_like(best).scatter_(1, first_best(best, top_groups), 1).bool()
         choice = torch.where(kept[:, :, None], grouped, -torch.inf).view_as(choice)
