@@ -88,13 +88,12 @@ llvm::Expected<std::string> assemble(llvm::StringRef ptx, llvm::StringRef archit
   if (error)
     return makeError("cannot write " + source.path + ": " + error.message());
   const std::string arch = ("--gpu-name=" + architecture).str();
-  const llvm::StringRef arguments[] = {*assembler, arch, "-O3", "-v", source.path,
-                                       "-o",       object.path};
-  const std::optional<llvm::StringRef> redirects[] = {std::nullopt, log.path.str(),
-                                                      log.path.str()};
+  const llvm::StringRef arguments[] = {*assembler,  arch, "-O3",      "-v",
+                                       source.path, "-o", object.path};
+  const std::optional<llvm::StringRef> redirects[] = {std::nullopt, log.path.str(), log.path.str()};
   std::string problem;
-  const int code = llvm::sys::ExecuteAndWait(*assembler, arguments, std::nullopt, redirects, 0, 0,
-                                             &problem);
+  const int code =
+      llvm::sys::ExecuteAndWait(*assembler, arguments, std::nullopt, redirects, 0, 0, &problem);
   llvm::Expected<std::string> said = contents(log.path);
   if (!said)
     return said.takeError();

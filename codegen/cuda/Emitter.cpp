@@ -167,15 +167,17 @@ Val Emitter::select(Val condition, Val a, Val other) {
   return wrap(arith::SelectOp::create(*b, condition, a, other));
 }
 
-Val Emitter::minimum(Val a, Val other) { return binary<arith::MinSIOp, arith::MinNumFOp>(a, other); }
-Val Emitter::maximum(Val a, Val other) { return binary<arith::MaxSIOp, arith::MaxNumFOp>(a, other); }
+Val Emitter::minimum(Val a, Val other) {
+  return binary<arith::MinSIOp, arith::MinNumFOp>(a, other);
+}
+Val Emitter::maximum(Val a, Val other) {
+  return binary<arith::MaxSIOp, arith::MaxNumFOp>(a, other);
+}
 Val Emitter::fma(Val a, Val factor, Val c) { return wrap(math::FmaOp::create(*b, a, factor, c)); }
 Val Emitter::negate(Val x) { return wrap(arith::NegFOp::create(*b, x)); }
 Val Emitter::abs(Val x) { return wrap(math::AbsFOp::create(*b, x)); }
 
-Val Emitter::exp2(Val x) {
-  return wrap(math::Exp2Op::create(*b, x, arith::FastMathFlags::afn));
-}
+Val Emitter::exp2(Val x) { return wrap(math::Exp2Op::create(*b, x, arith::FastMathFlags::afn)); }
 
 Val Emitter::exp(Val x) { return exp2(x * f32(std::numbers::log2e)); }
 
@@ -201,7 +203,8 @@ Val Emitter::pack(ArrayRef<Val> elements) {
   Type type = vector(elements[0].type(), static_cast<int64_t>(elements.size()));
   Val packed = undefined(type);
   for (auto [index, value] : llvm::enumerate(elements))
-    packed = wrap(LLVM::InsertElementOp::create(*b, packed, value, i32(static_cast<int64_t>(index))));
+    packed =
+        wrap(LLVM::InsertElementOp::create(*b, packed, value, i32(static_cast<int64_t>(index))));
   return packed;
 }
 

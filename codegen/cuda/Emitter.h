@@ -152,7 +152,7 @@ public:
   Val ceilDiv(Val a, int64_t b) { return (a + (b - 1)) / b; }
 
   // Vectors and structs.
-  Val pack(llvm::ArrayRef<Val> elements);   ///< a vector of equal types
+  Val pack(llvm::ArrayRef<Val> elements); ///< a vector of equal types
   Val element(Val vector, int64_t index);
   Vals elements(Val vector);
   Val field(Val structure, int64_t index);

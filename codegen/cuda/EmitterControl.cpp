@@ -36,14 +36,15 @@ template <typename Body> auto Emitter::within(OpBuilder &builder, Location loc, 
 
 Vals Emitter::forLoop(Val lower, Val upper, Val step, ArrayRef<Val> initial,
                       llvm::function_ref<Vals(Val, ArrayRef<Val>)> body) {
-  auto loop = scf::ForOp::create(
-      *b, lower, upper, step, valuesOf(initial),
-      [&](OpBuilder &builder, Location loc, Value index, ValueRange carried) {
-        within(builder, loc, [&] {
-          Vals arguments = llvm::map_to_vector(carried, [&](Value v) { return wrap(v); });
-          scf::YieldOp::create(*b, valuesOf(body(wrap(index), arguments)));
-        });
-      });
+  auto loop =
+      scf::ForOp::create(*b, lower, upper, step, valuesOf(initial),
+                         [&](OpBuilder &builder, Location loc, Value index, ValueRange carried) {
+                           within(builder, loc, [&] {
+                             Vals arguments =
+                                 llvm::map_to_vector(carried, [&](Value v) { return wrap(v); });
+                             scf::YieldOp::create(*b, valuesOf(body(wrap(index), arguments)));
+                           });
+                         });
   return llvm::map_to_vector(loop.getResults(), [&](Value v) { return wrap(v); });
 }
 
@@ -63,9 +64,8 @@ Vals Emitter::whileLoop(ArrayRef<Val> initial, llvm::function_ref<Val(ArrayRef<V
   auto loop = scf::WhileOp::create(
       *b, TypeRange(ValueRange(values)), values,
       [&](OpBuilder &builder, Location loc, ValueRange carried) {
-        within(builder, loc, [&] {
-          scf::ConditionOp::create(*b, condition(Vals(wrapAll(carried))), carried);
-        });
+        within(builder, loc,
+               [&] { scf::ConditionOp::create(*b, condition(Vals(wrapAll(carried))), carried); });
       },
       [&](OpBuilder &builder, Location loc, ValueRange carried) {
         within(builder, loc,

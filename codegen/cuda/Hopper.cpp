@@ -158,13 +158,9 @@ void waitForCopies(Emitter &e, int64_t pending, bool readOnly) {
   e.ptx({}, code, "~{memory}", {});
 }
 
-void prefetchMap(Val map) {
-  map.owner().ptx({}, "prefetch.tensormap [$0];", "l,~{memory}", map);
-}
+void prefetchMap(Val map) { map.owner().ptx({}, "prefetch.tensormap [$0];", "l,~{memory}", map); }
 
-void fenceAsyncShared(Emitter &e) {
-  e.ptx({}, "fence.proxy.async.shared::cta;", "~{memory}", {});
-}
+void fenceAsyncShared(Emitter &e) { e.ptx({}, "fence.proxy.async.shared::cta;", "~{memory}", {}); }
 
 Val clusterRank(Emitter &e) { return e.wrap(NVVM::ClusterId::create(e.builder(), e.i32())); }
 
@@ -174,8 +170,7 @@ void clusterSync(Emitter &e) {
 
 Val inCluster(Val pointer, Val rank) {
   Emitter &e = pointer.owner();
-  return e.wrap(
-      NVVM::MapaOp::create(e.builder(), e.pointer(kSharedCluster), pointer, rank));
+  return e.wrap(NVVM::MapaOp::create(e.builder(), e.pointer(kSharedCluster), pointer, rank));
 }
 
 Val descriptor(Val address) {
@@ -238,8 +233,7 @@ void pin(Accumulator &acc) {
   const auto count = static_cast<int64_t>(acc.registers.size());
   std::string constraints = repeat("=f,", count) + tiedConstraints(count);
   constraints.pop_back();
-  acc.registers =
-      e.ptx(repeated(e.f32(), acc.registers.size()), "", constraints, acc.registers);
+  acc.registers = e.ptx(repeated(e.f32(), acc.registers.size()), "", constraints, acc.registers);
 }
 
 void raiseRegisters(Emitter &e, int64_t count) {
@@ -255,7 +249,8 @@ static Vals warpProduct(ArrayRef<Val> acc, ArrayRef<Val> a, ArrayRef<Val> b, Str
   Vals operands(acc.begin(), acc.end());
   operands.append(a.begin(), a.end());
   operands.append(b.begin(), b.end());
-  std::string code = ("mma.sync.aligned." + shape + " {$0,$1,$2,$3}, {$8,$9,$10,$11}, {$12,$13}, "
+  std::string code = ("mma.sync.aligned." + shape +
+                      " {$0,$1,$2,$3}, {$8,$9,$10,$11}, {$12,$13}, "
                       "{$0,$1,$2,$3};")
                          .str();
   return e.ptx(repeated(e.f32(), 4), code, "=f,=f,=f,=f,0,1,2,3,r,r,r,r,r,r", operands,

@@ -72,12 +72,10 @@ DeviceLaunch launchOf(const FunctionSpec &spec, std::string symbol) {
 
 KernelFrame::KernelFrame(exec::KernelOp kernel, ImplicitLocOpBuilder &builder,
                          ValueRange parameters, size_t maps)
-    : e(builder), kernel(kernel), parameters(parameters), maps(maps),
-      pointers(pointersOf(kernel)) {}
-
-Val KernelFrame::parameter(size_t index) {
-  return e.wrap(parameters[index]);
+    : e(builder), kernel(kernel), parameters(parameters), maps(maps), pointers(pointersOf(kernel)) {
 }
+
+Val KernelFrame::parameter(size_t index) { return e.wrap(parameters[index]); }
 
 Val KernelFrame::map(size_t index) { return parameter(index); }
 

@@ -36,8 +36,8 @@ LogicalResult emitKernels(ModuleOp module, ModuleOp functions, const CudaTarget 
     KernelAssembly assembly(kernel, functions, target);
     if (failed(buildKernel(assembly)))
       return failure();
-    library.launches.workspaceBytes = std::max(library.launches.workspaceBytes,
-                                               static_cast<uint64_t>(assembly.workspaceBytes()));
+    library.launches.workspaceBytes =
+        std::max(library.launches.workspaceBytes, static_cast<uint64_t>(assembly.workspaceBytes()));
     library.launches.tokenItems = std::max(library.launches.tokenItems, assembly.tokenItems());
     library.launches.kernels.push_back(assembly.take());
   }

@@ -14,10 +14,10 @@ struct Machine;
 struct Target;
 
 struct CudaTarget {
-  std::string name;                ///< as given on the command line: "cuda:sm_90a"
-  std::string architecture;        ///< as ptxas and LLVM name it: "sm_90a"
-  int64_t multiprocessors = 132;   ///< of the GPU that work is divided for
-  int64_t sharedBytes = 232448;    ///< shared memory that one block may take
+  std::string name;              ///< as given on the command line: "cuda:sm_90a"
+  std::string architecture;      ///< as ptxas and LLVM name it: "sm_90a"
+  int64_t multiprocessors = 132; ///< of the GPU that work is divided for
+  int64_t sharedBytes = 232448;  ///< shared memory that one block may take
 };
 
 /// Whether `base` of a description is an architecture that kernels are built for.
