@@ -32,6 +32,7 @@ public:
 
   const Artifact &artifact() const { return opened; }
   const PlanExecutor &executor() const { return *planExecutor; }
+  PlanExecutor &executor() { return *planExecutor; }
   Session &session() { return theSession; }
 
   /// Null when the artifact has none.

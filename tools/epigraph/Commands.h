@@ -23,6 +23,7 @@ struct Command {
 
 Command addRunCommand(CLI::App &app);
 Command addEvalCommand(CLI::App &app);
+Command addBenchCommand(CLI::App &app);
 Command addInspectCommand(CLI::App &app);
 Command addDoctorCommand(CLI::App &app);
 Command addExplainCommand(CLI::App &app);

@@ -21,6 +21,7 @@ constexpr char kFooter[] = R"(Examples:
   epigraph compile models/tiny-deepseek-v3 -o tiny.epi --ep 2
   epigraph run tiny.epi --prompt "Once upon a time"
   epigraph eval tiny.epi --text eval.txt
+  epigraph bench tiny.epi --batch 1,8
   epigraph inspect tiny.epi
   epigraph doctor
   epigraph bisect models/tiny-deepseek-v3
@@ -73,9 +74,9 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   epigraph::tool::addCompilerCommands(app);
   const std::vector<epigraph::tool::Command> commands = {
-      epigraph::tool::addRunCommand(app), epigraph::tool::addEvalCommand(app),
-      epigraph::tool::addInspectCommand(app), epigraph::tool::addDoctorCommand(app),
-      epigraph::tool::addExplainCommand(app)};
+      epigraph::tool::addRunCommand(app),    epigraph::tool::addEvalCommand(app),
+      epigraph::tool::addBenchCommand(app),  epigraph::tool::addInspectCommand(app),
+      epigraph::tool::addDoctorCommand(app), epigraph::tool::addExplainCommand(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
