@@ -27,16 +27,18 @@ private:
   bool overflow = false;
 };
 
-/// What to do about a need that is over the cap.
-std::string remedy(const MemoryNeed &need, uint64_t allowed) {
-  const std::string raise = absl::StrCat("raise --memory-pool-size to at least ",
-                                         formatBytes(need.total(need.fewestPages)));
-  if (allowed < need.withoutCaches() + need.page)
-    return raise;
-  const uint64_t pages = (allowed - need.withoutCaches()) / need.page;
+/// What to do about a need that is over what there is.
+std::string remedy(const MemoryNeed &need, const MemoryRoom &room) {
+  const std::string more = room.ofDevice
+                               ? "compile it for more ranks (--ep, --tp), so that each holds less"
+                               : absl::StrCat("raise --memory-pool-size to at least ",
+                                              formatBytes(need.total(need.fewestPages)));
+  if (room.bytes < need.withoutCaches() + need.page)
+    return more;
+  const uint64_t pages = (room.bytes - need.withoutCaches()) / need.page;
   return absl::StrCat("a context of ", pages * kPageTokens,
                       " tokens would fit: compile the model again with that --max-context, or ",
-                      raise);
+                      more);
 }
 
 } // namespace
@@ -44,26 +46,27 @@ std::string remedy(const MemoryNeed &need, uint64_t allowed) {
 std::string MemoryNeed::describe() const {
   return absl::StrCat(formatBytes(weights), " of weights, ", formatBytes(arenas),
                       " of activations, ", formatBytes(stepArrays), " for batches and results, ",
+                      workspaces == 0 ? "" : formatBytes(workspaces) + " of scratch memory, ",
                       formatBytes(page), " for each cache page of ", kPageTokens, " tokens");
 }
 
-absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t stepArrays) {
-  const uint64_t ranks = plan.ranks();
-  ByteCount weights, arenas, arrays, page, all;
+absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t ranks, uint64_t stepArrays) {
+  ByteCount weights, arenas, workspaces, arrays, page, all;
   for (const plan::Weight *weight : *plan.weights())
     weights.add(weight->shared() ? 1 : ranks, weightBytes(*weight));
   arenas.add(ranks, plan.arena_bytes());
+  workspaces.add(ranks, plan.workspace_bytes());
   arrays.add(ranks, stepArrays);
   for (const plan::Cache *cache : *plan.caches())
     page.add(ranks * kPageTokens, cache->entry_elements() * elementBytes(cache->dtype()));
 
   const uint64_t fewest = (plan.limits()->context() + kPageTokens - 1) / kPageTokens;
   const uint64_t most = fewest * plan.limits()->sequences();
-  for (const ByteCount *part : {&weights, &arenas, &arrays})
+  for (const ByteCount *part : {&weights, &arenas, &workspaces, &arrays})
     all.add(1, part->value());
   all.add(fewest, page.value());
-  const bool overflow = weights.overflowed() || arenas.overflowed() || arrays.overflowed() ||
-                        page.overflowed() || all.overflowed();
+  const bool overflow = weights.overflowed() || arenas.overflowed() || workspaces.overflowed() ||
+                        arrays.overflowed() || page.overflowed() || all.overflowed();
   if (overflow)
     return withCode(
         ErrorCode::DoesNotFit,
@@ -72,6 +75,7 @@ absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t stepArray
   MemoryNeed need;
   need.weights = weights.value();
   need.arenas = arenas.value();
+  need.workspaces = workspaces.value();
   need.stepArrays = arrays.value();
   need.page = page.value();
   need.fewestPages = static_cast<int32_t>(fewest);
@@ -80,16 +84,19 @@ absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t stepArray
   return need;
 }
 
-absl::StatusOr<int32_t> choosePages(const MemoryNeed &need, uint64_t allowed, int32_t wanted) {
+absl::StatusOr<int32_t> choosePages(const MemoryNeed &need, const MemoryRoom &room,
+                                    int32_t wanted) {
   const int32_t fewest = wanted > 0 ? wanted : need.fewestPages;
-  const uint64_t room = allowed < need.withoutCaches() ? 0 : allowed - need.withoutCaches();
-  const uint64_t fitting = need.page == 0 ? need.mostPages : room / need.page;
-  if (allowed < need.withoutCaches() || fitting < static_cast<uint64_t>(fewest))
+  const bool fitsAtAll = room.bytes >= need.withoutCaches();
+  const uint64_t forCaches = fitsAtAll ? room.bytes - need.withoutCaches() : 0;
+  const uint64_t fitting = need.page == 0 ? need.mostPages : forCaches / need.page;
+  if (!fitsAtAll || fitting < static_cast<uint64_t>(fewest))
     return withCode(ErrorCode::DoesNotFit,
                     absl::ResourceExhaustedError(absl::StrCat(
-                        "the model does not fit: it needs ", formatBytes(need.total(fewest)), " (",
-                        need.describe(), ", at least ", fewest, " pages), and ",
-                        formatBytes(allowed), " are allowed; ", remedy(need, allowed))));
+                        "the model does not fit: ", room.ofDevice ? "a rank" : "it", " needs ",
+                        formatBytes(need.total(fewest)), " (", need.describe(), ", at least ",
+                        fewest, " pages), and ", formatBytes(room.bytes), " are ",
+                        room.ofDevice ? "free on its device; " : "allowed; ", remedy(need, room))));
   if (wanted > 0)
     return wanted;
   return static_cast<int32_t>(std::min<uint64_t>(fitting, static_cast<uint64_t>(need.mostPages)));

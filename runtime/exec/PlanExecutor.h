@@ -1,29 +1,44 @@
-// Runs a compiled artifact, every rank of it a thread of this process.
+// Runs a compiled artifact. On a CPU every rank of it is a thread of this process; on a device each
+// rank is a process of its own, and this is one of them.
 #ifndef EPIGRAPH_RUNTIME_EXEC_PLANEXECUTOR_H
 #define EPIGRAPH_RUNTIME_EXEC_PLANEXECUTOR_H
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "runtime/artifact/Artifact.h"
+#include "runtime/device/OpenDriver.h"
 #include "runtime/exec/MemoryNeed.h"
 #include "runtime/exec/RankRunner.h"
 #include "runtime/exec/StepExecutor.h"
 
 namespace epigraph {
 
+struct LoadedRanks;
+
+/// Told while an executor loads: what, and which share of it is done. On a CPU nothing takes long,
+/// and nothing is told.
+using LoadProgress = std::function<void(std::string_view what, double share)>;
+
 struct PlanExecutorOptions {
   /// Threads of all ranks together, divided among them; 0: as many as there are processors.
   int threads = 0;
-  /// Cap on memory, in bytes; 0: the memory of the machine.
+  /// Cap on memory, in bytes; 0: the memory of the machine, or what its device has free.
   uint64_t memoryPoolBytes = 0;
   /// Pages of each rank's caches; 0: as many as a full batch of full sequences takes, or as fit.
   int32_t pages = 0;
   /// Longest wait of one rank for another, and of a step for a rank that makes no progress.
   std::chrono::milliseconds deadline = std::chrono::seconds(60);
+  LoadProgress progress;
+  /// How drivers are opened.
+  std::function<absl::StatusOr<std::unique_ptr<Driver>>(std::string_view target, MemoryPool &pool,
+                                                        const DriverOptions &options)>
+      openDriver = epigraph::openDriver;
 };
 
 /// Executors are used by one thread at a time. After a failed step the caches of the sequences in
@@ -33,6 +48,7 @@ class PlanExecutor : public StepExecutor {
 public:
   /// Checks target, features, memory and weights, in this order, and loads. `artifact` is not
   /// needed afterwards. Errors: Unimplemented for a target or features that this machine lacks;
+  /// FailedPrecondition when each rank is a process and they are not as many as the artifact has;
   /// ResourceExhausted, before anything is allocated, for what does not fit; DataLoss for weights
   /// that do not match the plan; FailedPrecondition for kernels that cannot be loaded.
   static absl::StatusOr<std::unique_ptr<PlanExecutor>> create(const Artifact &artifact,
@@ -46,20 +62,22 @@ public:
   /// What was reserved, without caches, and for each page of them.
   const MemoryNeed &memoryNeed() const;
 
-  /// Where the time of the last step went, by rank.
+  /// Where the time of the last step went, by rank of this process.
   std::vector<StepTime> stepTimes() const;
 
-private:
-  struct State;
-  struct Threads;
-  explicit PlanExecutor(std::unique_ptr<State> state);
+  /// The first rank of this process: where each rank is a process, only that of rank 0 talks to
+  /// the user.
+  int firstRank() const;
 
-  static absl::Status load(const Artifact &artifact, const Threads &threads, State &state);
+private:
+  explicit PlanExecutor(std::unique_ptr<LoadedRanks> loaded);
+
   absl::Status check(std::string_view function, absl::Span<const StepBatch> batches,
                      bool wantHidden);
-  absl::Status run();
+  absl::Status runHere();
+  absl::Status runThreads();
 
-  std::unique_ptr<State> state;
+  std::unique_ptr<LoadedRanks> loaded;
 };
 
 } // namespace epigraph

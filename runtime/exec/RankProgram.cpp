@@ -1,9 +1,11 @@
 #include "runtime/exec/RankProgram.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/artifact/DeviceRows.h"
 #include "runtime/base/Status.h"
 
 namespace epigraph {
@@ -28,7 +30,10 @@ bool overlap(const RowArray &a, const RowArray &b) {
 class Resolver {
 public:
   Resolver(const plan::Plan &plan, const plan::Function &function, const RankAddresses &addresses)
-      : plan(plan), function(function), addresses(addresses) {}
+      : plan(plan), function(function), addresses(addresses) {
+    if (isDevicePlan(plan))
+      deviceRows.emplace(plan, function);
+  }
 
   absl::StatusOr<RankProgram> resolve(uint32_t vocab, uint32_t hidden);
 
@@ -36,7 +41,9 @@ private:
   absl::Status resolveInputs(uint32_t hidden);
   absl::Status resolveOutputs(uint32_t vocab, uint32_t hidden);
   absl::Status resolveStep(const plan::Step &step);
-  LaunchAction resolveLaunch(const plan::Launch &launch);
+  absl::StatusOr<LaunchAction> resolveLaunch(const plan::Launch &launch);
+  absl::Status checkCacheMaps(const plan::Launch &launch) const;
+  void resolveReceivedRows();
   absl::StatusOr<CollectiveAction> resolveCollective(const plan::Collective &collective);
   template <typename Exchange> ExpertsAction resolveExperts(const Exchange &exchange);
   absl::StatusOr<ExpertsAction> resolveScatter(const plan::ScatterExperts &scatter);
@@ -52,7 +59,8 @@ private:
   const plan::Plan &plan;
   const plan::Function &function;
   const RankAddresses &addresses;
-  std::string where; ///< of the step at hand
+  std::optional<DeviceRows> deviceRows; ///< of a plan for a device
+  std::string where;                    ///< of the step at hand
   /// Collectives started up to and including each step that starts one.
   std::unordered_map<uint32_t, uint64_t> started;
   RankProgram program;
@@ -71,6 +79,7 @@ absl::StatusOr<RankProgram> Resolver::resolve(uint32_t vocab, uint32_t hidden) {
     }
     EPIGRAPH_RETURN_IF_ERROR(resolveStep(step));
   }
+  resolveReceivedRows();
   return std::move(program);
 }
 
@@ -113,9 +122,11 @@ absl::Status Resolver::resolveOutputs(uint32_t vocab, uint32_t hidden) {
 
 absl::Status Resolver::resolveStep(const plan::Step &step) {
   switch (step.op_type()) {
-  case plan::Op::Launch:
-    program.actions.push_back({resolveLaunch(*step.op_as_Launch()), where});
+  case plan::Op::Launch: {
+    EPIGRAPH_ASSIGN_OR_RETURN(LaunchAction action, resolveLaunch(*step.op_as_Launch()));
+    program.actions.push_back({std::move(action), where});
     return absl::OkStatus();
+  }
   case plan::Op::Collective: {
     EPIGRAPH_ASSIGN_OR_RETURN(CollectiveAction action, resolveCollective(*step.op_as_Collective()));
     program.actions.push_back({std::move(action), where});
@@ -140,12 +151,50 @@ absl::Status Resolver::resolveStep(const plan::Step &step) {
   return unsupported(where, "a step of an unknown kind");
 }
 
-LaunchAction Resolver::resolveLaunch(const plan::Launch &launch) {
-  const uint32_t first = static_cast<uint32_t>(program.arguments.size());
+absl::StatusOr<LaunchAction> Resolver::resolveLaunch(const plan::Launch &launch) {
+  LaunchAction action = {};
+  action.kernel = launch.kernel();
+  action.firstArgument = static_cast<uint32_t>(program.arguments.size());
+  action.argumentCount = launch.args()->size();
+  action.rows = rowCount(*launch.rows());
+  action.rowTile = launch.row_tile();
+  action.columnTiles = launch.column_tiles();
   for (const plan::Ref *ref : *launch.args())
     program.arguments.push_back(addressOf(*ref));
-  return {launch.kernel(), first, rowCount(*launch.rows()), launch.row_tile(),
-          launch.column_tiles(), nullptr};
+  if (!deviceRows)
+    return action;
+  EPIGRAPH_RETURN_IF_ERROR(checkCacheMaps(launch));
+  action.capacity = static_cast<uint32_t>(deviceRows->most(*launch.rows()));
+  for (const plan::Ref *ref : *launch.args())
+    program.argumentRows.push_back(static_cast<uint32_t>(ref->kind() == plan::RefKind::Cache
+                                                             ? addresses.cacheSlots
+                                                             : deviceRows->room(*ref).value_or(0)));
+  return action;
+}
+
+/// The plan's verifier does not know how much room caches have.
+absl::Status Resolver::checkCacheMaps(const plan::Launch &launch) const {
+  for (const plan::Variant *variant : *plan.kernels()->Get(launch.kernel())->variants())
+    for (const plan::DeviceLaunch *part : *variant->launches())
+      for (uint32_t i = 0; part->maps() && i < part->maps()->size(); ++i) {
+        const plan::TensorMap &map = *part->maps()->Get(i);
+        const plan::Ref &operand = *launch.args()->Get(map.operand());
+        if (operand.kind() != plan::RefKind::Cache)
+          continue;
+        const plan::Cache &cache = *plan.caches()->Get(operand.index());
+        const uint64_t bytes =
+            addresses.cacheSlots * cache.entry_elements() * elementBytes(cache.dtype());
+        if (bytesOfMap(map, addresses.cacheSlots).value_or(UINT64_MAX) > bytes)
+          return unsupported(where, "a tensor map reaches beyond a cache");
+      }
+  return absl::OkStatus();
+}
+
+void Resolver::resolveReceivedRows() {
+  program.receivedRows.resize(program.exchanges);
+  for (size_t id = 0; deviceRows && id < program.exchanges; ++id)
+    program.receivedRows[id] = static_cast<int64_t>(
+        deviceRows->most({plan::RowKind::Received, static_cast<uint16_t>(id), 1}));
 }
 
 absl::StatusOr<CollectiveAction> Resolver::resolveCollective(const plan::Collective &collective) {

@@ -37,7 +37,9 @@ struct RowArray {
 struct LaunchAction {
   uint32_t kernel;
   uint32_t firstArgument; ///< in RankProgram::arguments
+  uint32_t argumentCount;
   RowCount rows;
+  uint32_t capacity; ///< on a device: the most rows
   uint32_t rowTile;
   uint32_t columnTiles;
   std::unique_ptr<PreparedLaunch> prepared;
@@ -77,6 +79,10 @@ struct Action {
 struct RankProgram {
   std::vector<Action> actions;
   std::vector<void *> arguments;
+  /// On a device, for each argument the rows that it has room for; 0 for weights.
+  std::vector<uint32_t> argumentRows;
+  /// On a device, for each exchange the most rows that can arrive.
+  std::vector<int64_t> receivedRows;
   RowArray logits;
   RowArray hidden; ///< null address: the function has no output "hidden"
   plan::DType hiddenInputType = plan::DType::F32;
@@ -91,12 +97,13 @@ struct RankAddresses {
   uint8_t *hidden = nullptr;
   std::vector<uint8_t *> weights; ///< by index in the plan
   std::vector<uint8_t *> caches;
+  uint64_t cacheSlots = 0; ///< entries that each cache has room for
 };
 
 /// Resolves `function` of a verified plan, for a model with `vocab` tokens and hidden states of
 /// `hidden` numbers. Errors: FailedPrecondition, naming the step, for what a well-formed plan may
 /// say and this runtime does not do: an unknown input, outputs of an unexpected form, sums of
-/// integers, exchanges whose source and result overlap.
+/// integers, exchanges whose source and result overlap, tensor maps that reach beyond a cache.
 absl::StatusOr<RankProgram> resolveFunction(const plan::Plan &plan, const plan::Function &function,
                                             const RankAddresses &addresses, uint32_t vocab,
                                             uint32_t hidden);

@@ -1,7 +1,5 @@
 #include "runtime/exec/RankRunner.h"
 
-#include <cstring>
-
 #include "absl/strings/str_cat.h"
 #include "runtime/base/Status.h"
 
@@ -25,57 +23,49 @@ SumType sumTypeOf(plan::DType dtype) {
   return dtype == plan::DType::BF16 ? SumType::BFloat16 : SumType::Float32;
 }
 
-/// Copies columns of `source`, rows of `sourceBytes`, into rows of `resultBytes`: part `part`.
-void shardColumns(absl::Span<const uint8_t> source, size_t sourceBytes, absl::Span<uint8_t> result,
-                  size_t resultBytes, size_t part) {
-  const uint8_t *from = source.data() + part * resultBytes;
-  for (size_t to = 0; to < result.size(); to += resultBytes, from += sourceBytes)
-    std::memcpy(result.data() + to, from, resultBytes);
-}
-
 } // namespace
 
-RankRunner::RankRunner(Driver &driver, const MeshSeat &seat, bool replicated, size_t exchanges)
-    : driver(driver), seat(seat), replicated(replicated), received(exchanges) {}
+RankRunner::RankRunner(Driver &driver, const MeshSeat &seat) : driver(driver), seat(seat) {}
 
-absl::Status RankRunner::run(const RankProgram &program, const KernelStep &step) {
+absl::Status RankRunner::run(const RankProgram &program, const StepExtent &extent) {
   lastTime = StepTime();
   underWay.clear(); // a step that failed may have left some
   finished = 0;
+  received = program.receivedRows;
   Timed timed(lastTime.total);
   for (const Action &action : program.actions) {
     begun.fetch_add(1, std::memory_order_relaxed);
-    if (absl::Status status = runAction(action, step); !status.ok()) {
-      seat.expert.abort(status);
-      seat.tensor.abort(status);
+    if (absl::Status status = runAction(action, extent); !status.ok()) {
+      seat.expert->abort(status);
+      seat.tensor->abort(status);
       return status;
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status RankRunner::runAction(const Action &action, const KernelStep &step) {
+absl::Status RankRunner::runAction(const Action &action, const StepExtent &extent) {
   if (const auto *launched = std::get_if<LaunchAction>(&action.what)) {
     const Timed timed(lastTime.kernels);
-    return withContext(launch(*launched, step),
+    return withContext(launch(*launched, extent),
                        absl::StrCat("rank ", seat.rank, ": ", action.where));
   }
   const Timed timed(lastTime.communication);
   if (const auto *collective = std::get_if<CollectiveAction>(&action.what))
-    return exchange(*collective, step, action.where);
+    return exchange(*collective, extent, action.where);
   if (const auto *wait = std::get_if<WaitAction>(&action.what))
     return finish(wait->until);
-  return exchange(std::get<ExpertsAction>(action.what), step, action.where);
+  return exchange(std::get<ExpertsAction>(action.what), extent, action.where);
 }
 
-absl::Status RankRunner::launch(const LaunchAction &action, const KernelStep &step) {
-  return driver.launch(*action.prepared, rowsOf(action.rows, step), {});
+absl::Status RankRunner::launch(const LaunchAction &action, const StepExtent &extent) {
+  return driver.launch(*action.prepared, rowsOf(action.rows, extent), extent.bounds);
 }
 
-absl::Status RankRunner::exchange(const CollectiveAction &action, const KernelStep &step,
+absl::Status RankRunner::exchange(const CollectiveAction &action, const StepExtent &extent,
                                   const std::string &where) {
-  EPIGRAPH_ASSIGN_OR_RETURN(const size_t sourceBytes, bytesOf(action.source, step));
-  EPIGRAPH_ASSIGN_OR_RETURN(const size_t resultBytes, bytesOf(action.result, step));
+  EPIGRAPH_ASSIGN_OR_RETURN(const size_t sourceBytes, bytesOf(action.source, extent));
+  EPIGRAPH_ASSIGN_OR_RETURN(const size_t resultBytes, bytesOf(action.result, extent));
   const absl::Span<const uint8_t> source(action.source.address, sourceBytes);
   const absl::Span<uint8_t> result(action.result.address, resultBytes);
   const SumType sumType = sumTypeOf(action.source.dtype);
@@ -84,45 +74,46 @@ absl::Status RankRunner::exchange(const CollectiveAction &action, const KernelSt
   Communicator &communicator = seat.along(action.axis);
   switch (action.kind) {
   case plan::CollectiveKind::ShardRows: {
-    const RowShare share = shareOfTokens(action.axis, step);
-    std::memmove(result.data(), source.data() + static_cast<size_t>(share.begin) * tokenBytes,
-                 resultBytes);
-    return absl::OkStatus();
+    const RowShare share = seat.shareOfTokens(action.axis, extent.tokens);
+    return driver.copy(result.data(), source.data() + static_cast<size_t>(share.begin) * tokenBytes,
+                       resultBytes);
   }
   case plan::CollectiveKind::AllGatherRows:
     return perform(communicator, AllGather{source, result}, action.starts, where);
   case plan::CollectiveKind::AllReduce:
     return perform(communicator, AllReduce{sumType, source, result}, action.starts, where);
   case plan::CollectiveKind::ReduceScatter:
-    return perform(communicator, ReduceScatter{sumType, source, step.tokens, tokenBytes, result},
+    return perform(communicator, ReduceScatter{sumType, source, extent.tokens, tokenBytes, result},
                    action.starts, where);
   case plan::CollectiveKind::GatherColumns:
     return perform(communicator, GatherColumns{source, action.source.rowBytes, result},
                    action.starts, where);
-  case plan::CollectiveKind::ShardColumns:
-    shardColumns(source, action.source.rowBytes, result, action.result.rowBytes,
-                 static_cast<size_t>(communicator.rank()));
-    return absl::OkStatus();
+  case plan::CollectiveKind::ShardColumns: {
+    const size_t width = action.result.rowBytes;
+    const size_t part = static_cast<size_t>(communicator.rank()) * width;
+    return driver.copyColumns(result.data(), width, source.data() + part, action.source.rowBytes,
+                              width, resultBytes / width);
+  }
   }
   return absl::InternalError("unknown kind of collective");
 }
 
-absl::Status RankRunner::exchange(const ExpertsAction &action, const KernelStep &step,
+absl::Status RankRunner::exchange(const ExpertsAction &action, const StepExtent &extent,
                                   const std::string &where) {
   // What this rank sends lies in rows counted by the plan; what it receives, up to the capacity.
-  EPIGRAPH_ASSIGN_OR_RETURN(const size_t rows, bytesOf(action.rows, step));
+  EPIGRAPH_ASSIGN_OR_RETURN(const size_t rows, bytesOf(action.rows, extent));
   ExpertExchange exchange{action.owner,
                           action.counts,
                           action.rows.rowBytes,
                           {action.rows.address, rows},
                           {action.result.address, action.result.capacity}};
   if (action.scatters)
-    return perform(seat.expert,
+    return perform(*seat.expert,
                    ScatterExperts{exchange, action.resultCounts, &received[action.exchange]},
                    action.starts, where);
-  EPIGRAPH_ASSIGN_OR_RETURN(const size_t sent, bytesOf(action.result, step));
+  EPIGRAPH_ASSIGN_OR_RETURN(const size_t sent, bytesOf(action.result, extent));
   exchange.result = exchange.result.subspan(0, sent);
-  return perform(seat.expert, GatherExperts{exchange}, action.starts, where);
+  return perform(*seat.expert, GatherExperts{exchange}, action.starts, where);
 }
 
 /// Runs `collective`, or only starts it. One that runs finishes all that were started before it.
@@ -149,16 +140,7 @@ absl::Status RankRunner::finish(uint64_t until) {
   return absl::OkStatus();
 }
 
-/// The rows of LocalTokens along `axis`. Under data-parallel attention a rank's batch is its own
-/// along Expert.
-RowShare RankRunner::shareOfTokens(plan::Axis axis, const KernelStep &step) const {
-  if (axis == plan::Axis::Expert && !replicated)
-    return {0, step.tokens};
-  const Communicator &along = seat.along(axis);
-  return shareOf(step.tokens, along.rank(), along.size());
-}
-
-int64_t RankRunner::rowsOf(const RowCount &count, const KernelStep &step) const {
+int64_t RankRunner::rowsOf(const RowCount &count, const StepExtent &extent) const {
   int64_t quantity = 1;
   switch (count.kind) {
   case plan::RowKind::Static:
@@ -166,15 +148,15 @@ int64_t RankRunner::rowsOf(const RowCount &count, const KernelStep &step) const 
   case plan::RowKind::Tokens:
   case plan::RowKind::FirstHalf:
   case plan::RowKind::SecondHalf:
-    quantity = step.tokens;
+    quantity = extent.tokens;
     break;
   case plan::RowKind::Outputs:
-    quantity = step.outputs;
+    quantity = extent.outputs;
     break;
   case plan::RowKind::LocalTokens:
   case plan::RowKind::LocalFirstHalf:
   case plan::RowKind::LocalSecondHalf: {
-    const RowShare share = shareOfTokens(static_cast<plan::Axis>(count.id), step);
+    const RowShare share = seat.shareOfTokens(static_cast<plan::Axis>(count.id), extent.tokens);
     quantity = share.end - share.begin;
     break;
   }
@@ -186,8 +168,8 @@ int64_t RankRunner::rowsOf(const RowCount &count, const KernelStep &step) const 
 }
 
 /// Bytes of the rows that `array` has in this step.
-absl::StatusOr<size_t> RankRunner::bytesOf(const RowArray &array, const KernelStep &step) const {
-  const size_t bytes = static_cast<size_t>(rowsOf(array.rows, step)) * array.rowBytes;
+absl::StatusOr<size_t> RankRunner::bytesOf(const RowArray &array, const StepExtent &extent) const {
+  const size_t bytes = static_cast<size_t>(rowsOf(array.rows, extent)) * array.rowBytes;
   if (bytes > array.capacity)
     return absl::InternalError(absl::StrCat("rank ", seat.rank, ": ", bytes,
                                             " bytes of rows in a buffer of ", array.capacity,

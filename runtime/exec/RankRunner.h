@@ -10,10 +10,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "runtime/artifact/KernelAbi.h"
 #include "runtime/comm/Communicator.h"
 #include "runtime/device/Driver.h"
+#include "runtime/exec/MeshSeat.h"
 #include "runtime/exec/RankProgram.h"
+#include "runtime/exec/StepExtent.h"
 
 namespace epigraph {
 
@@ -27,26 +28,14 @@ struct StepTime {
   std::chrono::nanoseconds host() const { return total - kernels - communication; }
 };
 
-/// A rank, and how it meets others along each axis of the mesh.
-struct MeshSeat {
-  int rank;
-  Communicator &expert;
-  Communicator &tensor;
-
-  Communicator &along(plan::Axis axis) const {
-    return axis == plan::Axis::Tensor ? tensor : expert;
-  }
-};
-
 class RankRunner {
 public:
-  /// All arguments must outlive it. `replicated`: attention, and with it the meaning of
-  /// LocalTokens.
-  RankRunner(Driver &driver, const MeshSeat &seat, bool replicated, size_t exchanges);
+  /// All arguments must outlive it.
+  RankRunner(Driver &driver, const MeshSeat &seat);
 
-  /// Runs `program` on the batch that `step` describes. Errors name the rank and the place in the
-  /// model; the other ranks are told.
-  absl::Status run(const RankProgram &program, const KernelStep &step);
+  /// Runs `program` on a step of `extent`; on a device, asks for all of it to be done. Errors name
+  /// the rank and the place in the model; the other ranks are told.
+  absl::Status run(const RankProgram &program, const StepExtent &extent);
 
   /// Of the last step.
   const StepTime &time() const { return lastTime; }
@@ -55,23 +44,22 @@ public:
   uint64_t progress() const { return begun.load(std::memory_order_relaxed); }
 
 private:
-  absl::Status runAction(const Action &action, const KernelStep &step);
-  absl::Status launch(const LaunchAction &action, const KernelStep &step);
-  absl::Status exchange(const CollectiveAction &action, const KernelStep &step,
+  absl::Status runAction(const Action &action, const StepExtent &extent);
+  absl::Status launch(const LaunchAction &action, const StepExtent &extent);
+  absl::Status exchange(const CollectiveAction &action, const StepExtent &extent,
                         const std::string &where);
-  absl::Status exchange(const ExpertsAction &action, const KernelStep &step,
+  absl::Status exchange(const ExpertsAction &action, const StepExtent &extent,
                         const std::string &where);
   absl::Status perform(Communicator &communicator, const Collective &collective, bool starts,
                        const std::string &where);
   absl::Status finish(uint64_t until);
-  RowShare shareOfTokens(plan::Axis axis, const KernelStep &step) const;
-  int64_t rowsOf(const RowCount &count, const KernelStep &step) const;
-  absl::StatusOr<size_t> bytesOf(const RowArray &array, const KernelStep &step) const;
+  int64_t rowsOf(const RowCount &count, const StepExtent &extent) const;
+  absl::StatusOr<size_t> bytesOf(const RowArray &array, const StepExtent &extent) const;
 
   Driver &driver;
-  const MeshSeat seat;
-  const bool replicated;
-  std::vector<int64_t> received; ///< rows of each exchange of this step
+  const MeshSeat &seat;
+  /// Rows of each exchange of this step; on a device, the most that can arrive.
+  std::vector<int64_t> received;
   /// Whose turn it is to finish, of the collectives under way: the order in which they started.
   std::deque<Communicator *> underWay;
   uint64_t finished = 0; ///< collectives of this step that were under way and are not any more

@@ -3,81 +3,110 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "runtime/base/BFloat16.h"
+#include "runtime/artifact/DeviceRows.h"
 #include "runtime/base/Status.h"
+#include "runtime/exec/HostStepMemory.h"
 
 namespace epigraph {
 namespace {
 
-/// Copies numbers of an output into float32.
-void convert(const RowArray &array, size_t count, float *result) {
-  if (array.dtype == plan::DType::BF16)
-    std::transform(reinterpret_cast<const uint16_t *>(array.address),
-                   reinterpret_cast<const uint16_t *>(array.address) + count, result,
-                   floatOfBFloat16);
-  else
-    std::copy_n(reinterpret_cast<const float *>(array.address), count, result);
-}
+using Clock = std::chrono::steady_clock;
 
-/// Whether some function's logits are not float32.
-bool convertsLogits(const plan::Plan &plan) {
+/// The buffers that functions give as "logits".
+std::vector<const plan::Buffer *> logitBuffers(const plan::Plan &plan) {
+  std::vector<const plan::Buffer *> buffers;
   for (const plan::Function *function : *plan.functions())
     for (const plan::Output *output : *function->outputs())
-      if (output->name()->string_view() == "logits" &&
-          function->buffers()->Get(output->source()->index())->dtype() != plan::DType::F32)
-        return true;
-  return false;
+      if (output->name()->string_view() == "logits")
+        buffers.push_back(function->buffers()->Get(output->source()->index()));
+  return buffers;
+}
+
+/// One more than the largest number of an exchange.
+size_t exchangesOf(const plan::Plan &plan) {
+  size_t exchanges = 0;
+  for (const plan::Function *function : *plan.functions())
+    for (const plan::Step *step : *function->steps())
+      if (const plan::ScatterExperts *scatter = step->op_as_ScatterExperts())
+        exchanges = std::max(exchanges, size_t{scatter->exchange()} + 1);
+  return exchanges;
 }
 
 } // namespace
 
-StepArrayLimits stepArrayLimits(const Plan &plan, const ModelInfo &info) {
-  StepArrayLimits limits;
+StepLimits stepLimits(const Plan &plan, const ModelInfo &info) {
+  StepLimits limits;
   limits.tokens = static_cast<uint64_t>(info.maxBatchTokens);
   limits.sequences = static_cast<uint64_t>(info.maxSequences);
   limits.pagesOfSequence = static_cast<uint64_t>((info.maxContext + kPageTokens - 1) / kPageTokens);
   limits.hidden = info.hasMtp ? static_cast<uint64_t>(info.hidden) : 0;
-  limits.convertedLogits = convertsLogits(*plan) ? static_cast<uint64_t>(info.vocab) : 0;
+  for (const plan::Buffer *buffer : logitBuffers(*plan))
+    if (buffer->dtype() != plan::DType::F32)
+      limits.convertedLogits = static_cast<uint64_t>(info.vocab);
   return limits;
 }
 
-RankState::RankState(std::unique_ptr<Driver> driver, LocalMesh &mesh, int rank)
-    : driver(std::move(driver)),
-      alongExpert(mesh.group(MeshAxis::Expert, rank), mesh.place(MeshAxis::Expert, rank)),
-      alongTensor(mesh.group(MeshAxis::Tensor, rank), mesh.place(MeshAxis::Tensor, rank)),
-      seat{rank, alongExpert, alongTensor} {}
+DeviceStepMemory::Options deviceStepOptions(const Plan &plan, const ModelInfo &info) {
+  DeviceStepMemory::Options options;
+  options.limits = stepLimits(plan, info);
+  options.items = itemNeeds(*plan);
+  options.exchanges = exchangesOf(*plan);
+  for (const plan::Buffer *buffer : logitBuffers(*plan))
+    options.logitBytes =
+        std::max(options.logitBytes, buffer->row_elements() * elementBytes(buffer->dtype()));
+  return options;
+}
 
-absl::StatusOr<std::unique_ptr<RankState>>
-RankState::create(const Artifact &artifact, const ModelInfo &info, std::unique_ptr<Driver> driver,
-                  const Weights &sharedWeights, LocalMesh &mesh, int rank) {
-  std::unique_ptr<RankState> state(new RankState(std::move(driver), mesh, rank));
+RankState::RankState(const RankParts &parts, MeshSeat seat)
+    : driver(parts.driver), deadline(parts.deadline), seat(std::move(seat)),
+      rankRunner(driver, this->seat) {}
+
+absl::StatusOr<std::unique_ptr<RankState>> RankState::create(const Artifact &artifact,
+                                                             const ModelInfo &info,
+                                                             const RankParts &parts,
+                                                             MeshSeat seat) {
+  std::unique_ptr<RankState> state(new RankState(parts, std::move(seat)));
   const Plan &plan = artifact.plan();
-  std::vector<DeviceKernel> kernels;
-  for (const plan::Kernel *kernel : *plan->kernels())
-    kernels.push_back({kernel->symbol()->str(), {}});
-  EPIGRAPH_ASSIGN_OR_RETURN(const std::filesystem::path library, artifact.file(kKernelsFile));
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::filesystem::path library,
+                            artifact.file(isDevicePlan(*plan) ? kDeviceKernelsFile : kKernelsFile));
   EPIGRAPH_ASSIGN_OR_RETURN(
-      state->kernels, state->driver->loadKernels(std::filesystem::absolute(library), kernels));
+      state->kernels,
+      state->driver.loadKernels(std::filesystem::absolute(library), kernelsOf(*plan)));
+  const Weights::Which own{static_cast<uint32_t>(state->rank())};
   EPIGRAPH_ASSIGN_OR_RETURN(state->weights,
-                            Weights::load(artifact, {static_cast<uint32_t>(rank)}, *state->driver));
-  EPIGRAPH_RETURN_IF_ERROR(state->allocate(*plan, info));
-  EPIGRAPH_ASSIGN_OR_RETURN(state->arrays,
-                            StepArrays::create(*state->driver, stepArrayLimits(plan, info), rank));
-  EPIGRAPH_RETURN_IF_ERROR(state->resolve(plan, info, sharedWeights));
+                            Weights::load(artifact, own, state->driver, parts.loaded));
+  EPIGRAPH_RETURN_IF_ERROR(state->allocate(artifact, info));
+  const DeviceStepMemory *steps = nullptr;
+  if (state->driver.hostAddressable()) {
+    EPIGRAPH_ASSIGN_OR_RETURN(
+        state->memory,
+        HostStepMemory::create(state->driver, stepLimits(plan, info), state->rank()));
+  } else {
+    EPIGRAPH_ASSIGN_OR_RETURN(
+        std::unique_ptr<DeviceStepMemory> memory,
+        DeviceStepMemory::create(state->driver, deviceStepOptions(plan, info), state->seat));
+    steps = memory.get();
+    state->memory = std::move(memory);
+  }
+  EPIGRAPH_RETURN_IF_ERROR(state->resolve(plan, info, parts.sharedWeights));
+  if (steps && state->driver.records())
+    EPIGRAPH_RETURN_IF_ERROR(state->record(info, *steps, parts.recorded));
   return state;
 }
 
-absl::Status RankState::allocate(const plan::Plan &plan, const ModelInfo &info) {
-  const int rank = seat.rank;
-  EPIGRAPH_ASSIGN_OR_RETURN(
-      arena, driver->allocate(plan.arena_bytes(), absl::StrCat("activations of rank ", rank)));
+absl::Status RankState::allocate(const Artifact &artifact, const ModelInfo &info) {
+  const plan::Plan &plan = *artifact.plan();
+  const std::string ofRank = absl::StrCat(" of rank ", rank());
+  EPIGRAPH_ASSIGN_OR_RETURN(arena, driver.allocate(plan.arena_bytes(), "activations" + ofRank));
+  EPIGRAPH_ASSIGN_OR_RETURN(workspace,
+                            driver.allocate(plan.workspace_bytes(), "workspace" + ofRank));
   const uint64_t tokens = static_cast<uint64_t>(info.pages) * kPageTokens;
   for (const plan::Cache *cache : *plan.caches()) {
     const uint64_t bytes = tokens * cache->entry_elements() * elementBytes(cache->dtype());
     EPIGRAPH_ASSIGN_OR_RETURN(
         caches.emplace_back(),
-        driver->allocate(bytes, absl::StrCat("cache ", abslView(cache->name()->string_view()),
-                                             " of rank ", rank)));
+        driver.allocate(bytes,
+                        absl::StrCat("cache ", abslView(cache->name()->string_view()), ofRank)));
   }
   return absl::OkStatus();
 }
@@ -86,76 +115,104 @@ absl::Status RankState::resolve(const Plan &plan, const ModelInfo &info,
                                 const Weights &sharedWeights) {
   RankAddresses addresses;
   addresses.arena = arena->address();
-  addresses.ids = arrays->ids();
-  addresses.hidden = arrays->hidden();
+  addresses.ids = memory->ids();
+  addresses.hidden = memory->hidden();
   for (uint32_t i = 0; i < plan->weights()->size(); ++i)
     addresses.weights.push_back(plan->weights()->Get(i)->shared() ? sharedWeights.address(i)
                                                                   : weights.address(i));
   for (const std::unique_ptr<DeviceMemory> &cache : caches)
     addresses.caches.push_back(cache->address());
+  addresses.cacheSlots = static_cast<uint64_t>(info.pages) * kPageTokens;
 
-  size_t exchanges = 0;
   for (const plan::Function *function : *plan->functions()) {
     EPIGRAPH_ASSIGN_OR_RETURN(RankProgram resolved,
                               resolveFunction(*plan, *function, addresses,
                                               static_cast<uint32_t>(info.vocab),
                                               static_cast<uint32_t>(info.hidden)));
-    EPIGRAPH_RETURN_IF_ERROR(prepare(resolved));
-    exchanges = std::max(exchanges, resolved.exchanges);
-    programs.emplace(function->name()->str(), std::move(resolved));
+    const auto added = programs.emplace(function->name()->str(), std::move(resolved)).first;
+    EPIGRAPH_RETURN_IF_ERROR(prepare(added->second));
   }
-  rankRunner.emplace(*driver, seat, !info.dataParallelAttention, exchanges);
   return absl::OkStatus();
 }
 
-/// Makes every launch of `program` ready.
+/// Makes every launch of `program` ready. The program must not move any more.
 absl::Status RankState::prepare(RankProgram &program) {
+  const auto part = [](const auto &all, const LaunchAction &launch) {
+    return absl::MakeConstSpan(all).subspan(launch.firstArgument, launch.argumentCount);
+  };
   for (Action &action : program.actions) {
     auto *launch = std::get_if<LaunchAction>(&action.what);
     if (!launch)
       continue;
     LaunchBinding binding;
     binding.kernel = launch->kernel;
-    binding.arguments = absl::MakeConstSpan(program.arguments).subspan(launch->firstArgument);
+    binding.arguments = part(program.arguments, *launch);
+    if (!program.argumentRows.empty())
+      binding.argumentRows = part(program.argumentRows, *launch);
     binding.rowTile = launch->rowTile;
     binding.columnTiles = launch->columnTiles;
-    binding.step = &arrays->step();
-    EPIGRAPH_ASSIGN_OR_RETURN(launch->prepared, driver->prepare(*kernels, binding));
+    binding.step = memory->step();
+    binding.count = memory->counter(launch->rows);
+    binding.factor = static_cast<int32_t>(launch->rows.factor);
+    binding.capacity = static_cast<int32_t>(launch->capacity);
+    binding.workspace = workspace->address();
+    absl::StatusOr<std::unique_ptr<PreparedLaunch>> prepared = driver.prepare(*kernels, binding);
+    if (!prepared.ok())
+      return withContext(prepared.status(), action.where);
+    launch->prepared = *std::move(prepared);
   }
   return absl::OkStatus();
 }
 
-void RankState::load(std::string_view function, const StepBatch &batch) {
+/// Records steps of the function that generates, for as many tokens as it can have: one of each
+/// sequence.
+absl::Status RankState::record(const ModelInfo &info, const DeviceStepMemory &steps,
+                               const std::function<void(size_t, size_t)> &recorded) {
+  decoding = &program(info.hasDecode ? "decode" : "main");
+  std::vector<StepExtent> extents;
+  for (const int64_t tokens : recordedSizes(std::min(info.maxBatchTokens, info.maxSequences)))
+    extents.push_back(steps.extentOfDecode(tokens));
+  return recordings.record(
+      driver, extents,
+      [this](const StepExtent &extent) { return rankRunner.run(*decoding, extent); },
+      [&](size_t done) {
+        if (recorded)
+          recorded(done, extents.size());
+      });
+}
+
+void RankState::load(std::string_view function, const StepBatch &batch, bool wantHidden) {
   current = &program(function);
-  arrays->load(batch, current->hiddenInputType);
+  wantsHidden = wantHidden;
+  memory->load(batch, *current);
 }
 
 void RankState::runStep() {
-  lastStatus = rankRunner->run(*current, arrays->step());
-  if (!lastStatus.ok() || current->logits.dtype == plan::DType::F32)
-    return;
-  const size_t count = static_cast<size_t>(arrays->step().outputs) *
-                       (current->logits.rowBytes / elementBytes(current->logits.dtype));
-  convert(current->logits, count, arrays->convertedLogits());
+  const Clock::time_point start = Clock::now();
+  lastTime = StepTime();
+  lastStatus = runLoaded();
+  if (lastStatus.ok())
+    memory->finish(*current);
+  if (!driver.hostAddressable())
+    lastTime.total = Clock::now() - start;
 }
 
-StepResult RankState::result(bool wantHidden) const {
-  const KernelStep &step = arrays->step();
-  const RowArray &logits = current->logits;
-  const size_t vocab = logits.rowBytes / elementBytes(logits.dtype);
-  StepResult result;
-  result.logits = {logits.dtype == plan::DType::F32
-                       ? reinterpret_cast<const float *>(logits.address)
-                       : arrays->convertedLogits(),
-                   static_cast<size_t>(step.outputs) * vocab};
-  if (wantHidden) {
-    const RowArray &hidden = current->hidden;
-    const size_t count =
-        static_cast<size_t>(step.tokens) * (hidden.rowBytes / elementBytes(hidden.dtype));
-    result.hidden.resize(count);
-    convert(hidden, count, result.hidden.data());
+absl::Status RankState::runLoaded() {
+  EPIGRAPH_RETURN_IF_ERROR(memory->send());
+  const RecordedWork *recorded = current == decoding ? recordings.find(memory->extent()) : nullptr;
+  EPIGRAPH_RETURN_IF_ERROR(recorded ? driver.replay(*recorded)
+                                    : rankRunner.run(*current, memory->extent()));
+  EPIGRAPH_RETURN_IF_ERROR(memory->fetch(*current, wantsHidden));
+  if (driver.hostAddressable()) {
+    lastTime = rankRunner.time();
+    return absl::OkStatus();
   }
-  return result;
+  // What the device does is seen from here only as the time that it is waited for.
+  const Clock::time_point asked = Clock::now();
+  const absl::Status status =
+      withContext(driver.synchronize(deadline), absl::StrCat("rank ", rank()));
+  lastTime.kernels = Clock::now() - asked;
+  return status;
 }
 
 } // namespace epigraph

@@ -1,7 +1,9 @@
-// All that one rank of this process owns: its driver, its memory, its programs.
+// All that one rank of this process owns: its memory, its programs.
 #ifndef EPIGRAPH_RUNTIME_EXEC_RANKSTATE_H
 #define EPIGRAPH_RUNTIME_EXEC_RANKSTATE_H
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,67 +13,88 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/artifact/Artifact.h"
-#include "runtime/comm/LocalCommunicator.h"
-#include "runtime/comm/LocalMesh.h"
 #include "runtime/device/Driver.h"
+#include "runtime/exec/DeviceStepMemory.h"
 #include "runtime/exec/RankProgram.h"
 #include "runtime/exec/RankRunner.h"
-#include "runtime/exec/StepArrays.h"
+#include "runtime/exec/RecordedSteps.h"
 #include "runtime/exec/StepExecutor.h"
+#include "runtime/exec/StepMemory.h"
 #include "runtime/exec/Weights.h"
 
 namespace epigraph {
 
+/// What a rank is made of; all of it must outlive the rank.
+struct RankParts {
+  Driver &driver; ///< of this rank alone, while it runs
+  const Weights &sharedWeights;
+  /// Longest wait for a step of a device.
+  std::chrono::milliseconds deadline;
+  /// Called while the rank's weights are loaded, with bytes that have come.
+  std::function<void(uint64_t)> loaded;
+  /// Called while steps are recorded: how many of how many.
+  std::function<void(size_t, size_t)> recorded;
+};
+
 class RankState {
 public:
-  /// Loads kernels and weights, allocates, resolves the programs. `sharedWeights` and `mesh` must
-  /// outlive the result.
+  /// Loads kernels and weights, allocates, resolves the programs, records decode steps where the
+  /// driver can.
   static absl::StatusOr<std::unique_ptr<RankState>>
-  create(const Artifact &artifact, const ModelInfo &info, std::unique_ptr<Driver> driver,
-         const Weights &sharedWeights, LocalMesh &mesh, int rank);
+  create(const Artifact &artifact, const ModelInfo &info, const RankParts &parts, MeshSeat seat);
 
   /// Takes over the batch of the next step; `runStep` runs it, on any thread.
-  void load(std::string_view function, const StepBatch &batch);
+  void load(std::string_view function, const StepBatch &batch, bool wantHidden);
   void runStep();
 
   /// Of the last step.
   const absl::Status &status() const { return lastStatus; }
-  StepResult result(bool wantHidden) const;
-  const RankRunner &runner() const { return *rankRunner; }
+  StepResult result() const { return memory->result(*current, wantsHidden); }
+  const StepTime &time() const { return lastTime; }
 
+  int rank() const { return seat.rank; }
+  const RankRunner &runner() const { return rankRunner; }
   bool takesHidden(std::string_view function) const { return program(function).takesHidden; }
   bool givesHidden(std::string_view function) const {
     return program(function).hidden.address != nullptr;
   }
 
 private:
-  RankState(std::unique_ptr<Driver> driver, LocalMesh &mesh, int rank);
+  RankState(const RankParts &parts, MeshSeat seat);
 
-  absl::Status allocate(const plan::Plan &plan, const ModelInfo &info);
+  absl::Status allocate(const Artifact &artifact, const ModelInfo &info);
   absl::Status resolve(const Plan &plan, const ModelInfo &info, const Weights &sharedWeights);
   absl::Status prepare(RankProgram &program);
+  absl::Status record(const ModelInfo &info, const DeviceStepMemory &steps,
+                      const std::function<void(size_t, size_t)> &recorded);
+  absl::Status runLoaded();
   const RankProgram &program(std::string_view function) const {
     return programs.find(function)->second;
   }
 
-  std::unique_ptr<Driver> driver;
-  LocalCommunicator alongExpert;
-  LocalCommunicator alongTensor;
+  Driver &driver;
+  const std::chrono::milliseconds deadline;
   const MeshSeat seat;
+  RankRunner rankRunner;
   std::unique_ptr<KernelLibrary> kernels;
   Weights weights;
   std::unique_ptr<DeviceMemory> arena;
+  std::unique_ptr<DeviceMemory> workspace;
   std::vector<std::unique_ptr<DeviceMemory>> caches;
-  std::optional<StepArrays> arrays;
+  std::unique_ptr<StepMemory> memory;
   std::map<std::string, RankProgram, std::less<>> programs;
-  std::optional<RankRunner> rankRunner;
+  const RankProgram *decoding = nullptr; ///< the program that was recorded
+  RecordedSteps recordings;
 
   const RankProgram *current = nullptr;
+  bool wantsHidden = false;
   absl::Status lastStatus;
+  StepTime lastTime;
 };
 
-/// Sizes of a rank's step arrays for `plan`.
-StepArrayLimits stepArrayLimits(const Plan &plan, const ModelInfo &info);
+/// Sizes of a rank's steps for `plan`.
+StepLimits stepLimits(const Plan &plan, const ModelInfo &info);
+DeviceStepMemory::Options deviceStepOptions(const Plan &plan, const ModelInfo &info);
 
 } // namespace epigraph
 

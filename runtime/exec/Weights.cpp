@@ -41,33 +41,36 @@ absl::Status checkWeight(const plan::Weight &weight, const TensorView *tensor,
 
 } // namespace
 
-absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Driver &driver) {
+absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Driver &driver,
+                                      const std::function<void(uint64_t)> &loaded) {
   const auto &planned = *artifact.plan()->weights();
   const auto isHere = [&](const plan::Weight *weight) {
     return weight->shared() == !which.rank.has_value();
   };
-  Weights loaded;
-  loaded.weights.resize(planned.size());
+  Weights result;
+  result.weights.resize(planned.size());
   // A model without experts has no weights of a rank's own, and then no file of them.
   if (std::none_of(planned.begin(), planned.end(), isHere))
-    return loaded;
+    return result;
 
   const std::string name =
       which.rank ? rankWeightsFile(*which.rank) : std::string(kSharedWeightsFile);
   EPIGRAPH_ASSIGN_OR_RETURN(const std::filesystem::path path, artifact.file(name));
-  EPIGRAPH_ASSIGN_OR_RETURN(loaded.file, SafetensorsFile::open(path));
+  EPIGRAPH_ASSIGN_OR_RETURN(result.file, SafetensorsFile::open(path));
   for (uint32_t i = 0; i < planned.size(); ++i) {
     const plan::Weight &weight = *planned.Get(i);
     if (!isHere(&weight))
       continue;
-    const TensorView *tensor = loaded.file->find(weight.name()->string_view());
+    const TensorView *tensor = result.file->find(weight.name()->string_view());
     EPIGRAPH_RETURN_IF_ERROR(checkWeight(weight, tensor, path.string()));
     EPIGRAPH_ASSIGN_OR_RETURN(
-        loaded.weights[i],
+        result.weights[i],
         driver.mapConstants(tensor->bytes,
                             absl::StrCat("weight ", abslView(weight.name()->string_view()))));
+    if (loaded)
+      loaded(tensor->bytes.size());
   }
-  return loaded;
+  return result;
 }
 
 } // namespace epigraph

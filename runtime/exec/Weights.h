@@ -2,6 +2,8 @@
 #ifndef EPIGRAPH_RUNTIME_EXEC_WEIGHTS_H
 #define EPIGRAPH_RUNTIME_EXEC_WEIGHTS_H
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -24,7 +26,9 @@ public:
   /// Maps the file and checks every weight of the plan against it: name, dtype and shape.
   /// Errors: NotFound; InvalidArgument or DataLoss for a file that does not match, naming file and
   /// weight.
-  static absl::StatusOr<Weights> load(const Artifact &artifact, Which which, Driver &driver);
+  /// `loaded`, if any, is called after each weight, with its bytes.
+  static absl::StatusOr<Weights> load(const Artifact &artifact, Which which, Driver &driver,
+                                      const std::function<void(uint64_t)> &loaded = nullptr);
 
   /// Address of weight `index` of the plan; null for one that lies in another file.
   uint8_t *address(size_t index) const {

@@ -106,7 +106,8 @@ Artifact writeTestArtifact(const std::filesystem::path &folder,
   std::filesystem::remove_all(artifact);
   writeWeights(artifact, options);
   writePlan(artifact, options);
-  std::filesystem::copy_file(EPIGRAPH_TEST_KERNELS, artifact / kKernelsFile);
+  std::filesystem::copy_file(EPIGRAPH_TEST_KERNELS,
+                             artifact / (options.onDevice ? kDeviceKernelsFile : kKernelsFile));
   const absl::StatusOr<std::string> manifest = printManifest(manifestOf(artifact, options));
   EXPECT_TRUE(manifest.ok() && writeFileAtomically(artifact / kManifestFile, *manifest).ok());
   absl::StatusOr<Artifact> opened = Artifact::open(artifact, VerifyMode::Full);

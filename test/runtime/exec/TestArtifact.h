@@ -16,6 +16,8 @@ struct TestArtifactOptions {
   bool dataParallel = false;
   /// Collectives start, and are waited for later; rank 1 is late, if it is, in between.
   bool underWay = false;
+  /// For one rank: the plan is a device's, and its rank exchanges nothing.
+  bool onDevice = false;
   uint32_t batchTokens = 16;
   uint32_t sequences = 4;
   uint32_t context = 256;

@@ -11,7 +11,8 @@ namespace epigraph {
 namespace {
 
 using namespace plan;
-using plan::DType; // not that of stored tensors
+using plan::DeviceGrid; // not that of drivers
+using plan::DType;      // not that of stored tensors
 using namespace testmodel;
 
 Ref input(uint32_t index) { return {RefKind::Input, index}; }
@@ -200,6 +201,53 @@ void addMain(PlanDraft &builder, const TestArtifactOptions &options) {
   builder.addOutput("hidden", z);
 }
 
+/// The same without an exchange: one rank has all experts.
+void addMainOfDevice(PlanDraft &builder, const TestArtifactOptions &options) {
+  const uint64_t tokens = options.batchTokens;
+  builder.function("main");
+  builder.addInput("ids", DType::I32, 1);
+  const Ref x = builder.addBuffer(DType::F32, RowKind::Tokens, kHidden, tokens);
+  const Ref sorted = builder.addBuffer(DType::F32, RowKind::Tokens, kHidden, tokens);
+  const Ref counts = builder.addBuffer(DType::I32, RowKind::Static, kExperts, 1);
+  const Ref order = builder.addBuffer(DType::I32, RowKind::LocalTokens, 1, tokens);
+  const Ref computed = builder.addBuffer(DType::F32, RowKind::Tokens, kHidden, tokens);
+  const Ref y = builder.addBuffer(DType::F32, RowKind::LocalTokens, kHidden, tokens);
+  const Ref z = builder.addBuffer(DType::F32, RowKind::Tokens, kHidden, tokens);
+  const Ref logits = builder.addBuffer(DType::F32, RowKind::Outputs, kVocab, options.sequences);
+  builder.addLaunch("test_embed", {input(0), weight(kTable), x}, RowKind::Tokens);
+  builder.addLaunch("test_route", {x, sorted, counts, order}, RowKind::LocalTokens);
+  builder.addLaunch("test_experts", {sorted, counts, weight(kScale), computed}, RowKind::Tokens);
+  builder.addLaunch("test_unsort", {computed, order, y}, RowKind::LocalTokens);
+  builder.addLaunch("test_attend", {y, cache(0), z}, RowKind::Tokens);
+  builder.addLaunch("test_head", {z, weight(kHead), logits}, RowKind::Outputs);
+  builder.addOutput("logits", logits);
+  builder.addOutput("hidden", z);
+}
+
+std::unique_ptr<VariantT> variantOf(const std::string &symbol, DeviceGrid grid) {
+  auto variant = std::make_unique<VariantT>();
+  variant->launches.push_back(std::make_unique<DeviceLaunchT>());
+  variant->launches[0]->symbol = symbol;
+  variant->launches[0]->threads = 32;
+  variant->launches[0]->grid = grid;
+  return variant;
+}
+
+/// Attention has a variant for decoding and one for the rest; other kernels have one.
+void addVariants(PlanT &plan) {
+  plan.token_items = 6;
+  plan.workspace_bytes = 256;
+  for (std::unique_ptr<KernelT> &kernel : plan.kernels) {
+    const bool attends = kernel->symbol == "test_attend";
+    if (attends) {
+      kernel->variants.push_back(variantOf(kernel->symbol, DeviceGrid::TokenItems));
+      kernel->variants[0]->one_token_each = true;
+    }
+    kernel->variants.push_back(
+        variantOf(kernel->symbol, attends ? DeviceGrid::TileItems : DeviceGrid::Rows));
+  }
+}
+
 void addMtp(PlanDraft &builder, const TestArtifactOptions &options) {
   builder.function("mtp");
   builder.addInput("ids", DType::I32, 1);
@@ -235,8 +283,10 @@ plan::PlanT testPlan(const TestArtifactOptions &options) {
   builder.addWeight("head", plan::DType::F32, {kVocab, kHidden}, true);
   builder.addWeight("scale", plan::DType::F32, {kExperts / options.ranks}, false);
   builder.addWeight("rank", plan::DType::I32, {1}, false);
-  addMain(builder, options);
+  options.onDevice ? addMainOfDevice(builder, options) : addMain(builder, options);
   addMtp(builder, options);
+  if (options.onDevice)
+    addVariants(plan);
   if (options.changePlan)
     options.changePlan(plan);
   return plan;

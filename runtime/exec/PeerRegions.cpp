@@ -1,0 +1,133 @@
+#include "runtime/exec/PeerRegions.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/base/Status.h"
+
+namespace epigraph {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Between two looks at the other ranks.
+constexpr milliseconds kWatchTime{20};
+/// Until a rank that waits for nobody any more has run to its end.
+constexpr milliseconds kGraceTime{1000};
+
+/// What a kernel was waiting for.
+std::string describe(uint32_t failure) {
+  switch (waitOf(failure)) {
+  case PeerWait::Header:
+    return "how many tokens it sends";
+  case PeerWait::Ids:
+    return absl::StrCat("the experts of its token ", tokenOf(failure));
+  case PeerWait::Row:
+    return absl::StrCat("the row of its token ", tokenOf(failure));
+  case PeerWait::Sum:
+    return absl::StrCat("what its experts made of token ", tokenOf(failure));
+  case PeerWait::Peer:
+    break;
+  }
+  return "an exchange that it has given up";
+}
+
+} // namespace
+
+uint64_t PeerRegions::bytesFor(uint64_t bytes) { return bytes + sizeof(PeerTable); }
+
+absl::StatusOr<std::unique_ptr<PeerRegions>>
+PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, milliseconds patience) {
+  if (group.ranks() > kMostPeers)
+    return absl::UnimplementedError(absl::StrCat(group.ranks(),
+                                                 " ranks exchange rows through each other's "
+                                                 "memory; at most ",
+                                                 kMostPeers, " can"));
+  std::unique_ptr<PeerRegions> regions(new PeerRegions(driver, group, patience));
+  const absl::Status status = regions->connect(bytes);
+  if (!status.ok()) {
+    group.abort(status);
+    return status;
+  }
+  return regions;
+}
+
+absl::Status PeerRegions::connect(uint64_t bytes) {
+  const std::string purpose = absl::StrCat("exchanges of rank ", group.rank());
+  EPIGRAPH_ASSIGN_OR_RETURN(region, driver.allocate(bytes, purpose));
+  EPIGRAPH_ASSIGN_OR_RETURN(tableMemory, driver.allocate(sizeof(PeerTable), purpose));
+  EPIGRAPH_ASSIGN_OR_RETURN(failure, driver.allocateStaging(sizeof(uint32_t), purpose));
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<uint8_t> exported, driver.exportMemory(*region));
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> names,
+                            group.allGather(exported, "sharing memory"));
+  for (int rank = 0; rank < group.ranks(); ++rank) {
+    others.emplace_back();
+    if (rank == group.rank())
+      continue;
+    EPIGRAPH_ASSIGN_OR_RETURN(others.back(), driver.importMemory(names[static_cast<size_t>(rank)]));
+    if (others.back()->bytes() != bytes)
+      return absl::InternalError(absl::StrCat("rank ", rank, " has a region of ",
+                                              others.back()->bytes(), " bytes, and rank ",
+                                              group.rank(), " one of ", bytes));
+  }
+  EPIGRAPH_RETURN_IF_ERROR(writeTable());
+  // Every region is zero before anybody writes into one.
+  return group.barrier("sharing memory");
+}
+
+absl::Status PeerRegions::writeTable() {
+  PeerTable table{};
+  table.rank = group.rank();
+  table.ranks = group.ranks();
+  table.patience = driver.clockTicks(patience);
+  for (int rank = 0; rank < group.ranks(); ++rank)
+    table.regions[rank] =
+        rank == group.rank() ? region->address() : others[static_cast<size_t>(rank)]->address();
+  table.failure = reinterpret_cast<uint32_t *>(failure->address());
+  EPIGRAPH_RETURN_IF_ERROR(driver.copyIn(
+      tableMemory->address(), {reinterpret_cast<const uint8_t *>(&table), sizeof(table)}));
+  return driver.synchronize();
+}
+
+absl::Status PeerRegions::synchronize(milliseconds deadline) {
+  const absl::Status status = watch(deadline);
+  if (!status.ok())
+    group.abort(status);
+  return status;
+}
+
+absl::Status PeerRegions::watch(milliseconds deadline) {
+  milliseconds left = deadline;
+  for (;;) {
+    const milliseconds turn = std::min(left, kWatchTime);
+    const absl::Status status = driver.synchronize(turn);
+    if (!absl::IsDeadlineExceeded(status)) {
+      EPIGRAPH_RETURN_IF_ERROR(status);
+      return failedWait();
+    }
+    if (absl::Status lost = group.check(); !lost.ok()) {
+      // The kernels notice by themselves, and come to an end without meaning.
+      static_cast<void>(driver.synchronize(patience + kGraceTime));
+      return lost;
+    }
+    left -= turn;
+    if (left <= milliseconds::zero())
+      return status;
+  }
+}
+
+absl::Status PeerRegions::failedWait() const {
+  const uint32_t word = std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t *>(failure->address()))
+                            .load(std::memory_order_relaxed);
+  if (word == 0)
+    return absl::OkStatus();
+  // A rank that has ended has not been late.
+  EPIGRAPH_RETURN_IF_ERROR(group.check());
+  return withCode(ErrorCode::Deadline,
+                  absl::DeadlineExceededError(absl::StrCat(
+                      "rank ", group.rank(), " waited for rank ", peerOf(word), " for ",
+                      static_cast<double>(patience.count()) / 1000, " s: ", describe(word))));
+}
+
+} // namespace epigraph
