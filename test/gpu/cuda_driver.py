@@ -19,6 +19,18 @@ def call(name, *arguments):
         raise CudaError(f"{name}: {(text.value or b'?').decode()} ({code})")
 
 
+_PEER_ACCESS_ALREADY_ENABLED = 704
+
+
+def enable_peer_access(device: int) -> None:
+    """Lets kernels of the current context reach the memory of `device`."""
+    context = c_void_p()
+    call("cuDevicePrimaryCtxRetain", ctypes.byref(context), c_int(device))
+    code = _cuda.cuCtxEnablePeerAccess(context, 0)
+    if code not in (0, _PEER_ACCESS_ALREADY_ENABLED):
+        raise CudaError(f"cuCtxEnablePeerAccess: device {device} ({code})")
+
+
 class LaunchAttribute(Structure):
     _fields_ = [("id", c_int), ("pad", c_char * 4), ("value", c_char * 64)]
 

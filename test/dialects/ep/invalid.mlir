@@ -332,3 +332,133 @@ func.func @f(%x: tensor<?x8xf32>) {
   %0 = ep.shard_columns %x on @world : tensor<?x8xf32> to tensor<?x2xf32>
   return
 }
+
+// -----
+
+// ep.dispatch_send (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x64xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x3xf32>) {
+  // expected-error @+1 {{weights must have shape [?, 4], but its type is 'tensor<?x3xf32>'}}
+  ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<?x4xi32>, tensor<?x3xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_send (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x64xf8E4M3FN>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
+  // expected-error @+1 {{rows of f8E4M3FN have scales, and no others, got 'tensor<?x64xf8E4M3FN>'}}
+  ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xf8E4M3FN>, tensor<?x4xi32>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_send (C3)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x64xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
+  // expected-error @+1 {{capacity must be positive, got 0}}
+  ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 0 : i64}
+      : tensor<?x64xbf16>, tensor<?x4xi32>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_send (C4)
+ep.mesh @world {expert = 4 : i64, attention = #ep.attention<data>}
+func.func @f(%x: tensor<?x64xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
+  // expected-error @+1 {{placement is over 2 ranks, but mesh @world has 4}}
+  ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<?x4xi32>, tensor<?x4xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_receive (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f() {
+  // expected-error @+1 {{counts must have shape [2], but its type is 'tensor<4xi32>'}}
+  %r, %c, %n, %p, %w = ep.dispatch_receive on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<4xi32>, tensor<1xi32>, tensor<16x4xi32>, tensor<16x4xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_receive (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f() {
+  // expected-error @+1 {{places must have shape [16, 4], but its type is 'tensor<8x4xi32>'}}
+  %r, %c, %n, %p, %w = ep.dispatch_receive on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<8x4xi32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// ep.dispatch_receive (C3)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f() {
+  // expected-error @+1 {{rows of f8E4M3FN have scales, and no others, got 'tensor<?x64xbf16>'}}
+  %r, %c, %n, %p, %w, %s = ep.dispatch_receive on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<16x4xi32>, tensor<16x4xf32> scale tensor<?x1xf32>
+  return
+}
+
+// -----
+
+// ep.combine_send (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%y: tensor<?x64xbf16>, %p: tensor<16x4xi32>, %w: tensor<16x3xf32>) {
+  // expected-error @+1 {{weights must have shape [16, 4], but its type is 'tensor<16x3xf32>'}}
+  ep.combine_send %y, %p, %w on @world {capacity = 8 : i64} : tensor<?x64xbf16>, tensor<16x4xi32>, tensor<16x3xf32>
+  return
+}
+
+// -----
+
+// ep.combine_send (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%y: tensor<?x64xbf16>, %p: tensor<8x4xi32>, %w: tensor<8x4xf32>) {
+  // expected-error @+1 {{places must have shape [16, 4], but its type is 'tensor<8x4xi32>'}}
+  ep.combine_send %y, %p, %w on @world {capacity = 8 : i64} : tensor<?x64xbf16>, tensor<8x4xi32>, tensor<8x4xf32>
+  return
+}
+
+// -----
+
+// ep.combine_receive (C1)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%y: tensor<?x64xbf16>, %p: tensor<16x4xi32>, %ids: tensor<?x4xi32>, %w: tensor<?x3xf32>) {
+  // expected-error @+1 {{weights must have shape [?, 4], but its type is 'tensor<?x3xf32>'}}
+  %r = ep.combine_receive %y, %p, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<16x4xi32>, tensor<?x4xi32>, tensor<?x3xf32> -> tensor<?x64xbf16>
+  return
+}
+
+// -----
+
+// ep.combine_receive (C2)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%y: tensor<?x64xbf16>, %p: tensor<8x4xi32>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
+  // expected-error @+1 {{places must have shape [16, 4], but its type is 'tensor<8x4xi32>'}}
+  %r = ep.combine_receive %y, %p, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<8x4xi32>, tensor<?x4xi32>, tensor<?x4xf32> -> tensor<?x64xbf16>
+  return
+}
+
+// -----
+
+// ep.combine_receive (C3)
+ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+func.func @f(%y: tensor<?x64xbf16>, %p: tensor<16x4xi32>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
+  // expected-error @+1 {{the result must have element type 'bf16'}}
+  %r = ep.combine_receive %y, %p, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x64xbf16>, tensor<16x4xi32>, tensor<?x4xi32>, tensor<?x4xf32> -> tensor<?x64xf32>
+  return
+}

@@ -82,3 +82,23 @@ func.func @exchanges(%x: tensor<?x8xbf16>, %ids: tensor<?x3xi32>, %w: tensor<?x3
   // CHECK: return %[[B]] : !ep.exchange
   return %back : !ep.exchange
 }
+
+// CHECK-LABEL: func.func @peers(
+func.func @peers(%x: tensor<?x256xbf16>, %x8: tensor<?x256xf8E4M3FN>, %s: tensor<?x2xf32>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>,
+                 %y: tensor<?x256xbf16>) -> tensor<?x256xbf16> {
+  // CHECK: ep.dispatch_send %{{.*}}, %{{.*}}, %{{.*}} on @world {capacity = 8 : i64, placement = {{.*}}} : tensor<?x256xbf16>, tensor<?x4xi32>, tensor<?x4xf32>
+  ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 32, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x256xbf16>, tensor<?x4xi32>, tensor<?x4xf32>
+  // CHECK: ep.dispatch_send %{{.*}}, %{{.*}}, %{{.*}} scale %{{.*}} on @world
+  ep.dispatch_send %x8, %ids, %w scale %s on @world {placement = #ep.placement<experts = 32, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x256xf8E4M3FN>, tensor<?x4xi32>, tensor<?x4xf32> scale tensor<?x2xf32>
+  // CHECK: %rows, %counts, %received, %places, %weights, %row_scales = ep.dispatch_receive on @world
+  %r, %c, %n, %p, %pw, %rs = ep.dispatch_receive on @world {placement = #ep.placement<experts = 32, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x256xf8E4M3FN>, tensor<16xi32>, tensor<1xi32>, tensor<16x4xi32>, tensor<16x4xf32> scale tensor<?x2xf32>
+  // CHECK: ep.combine_send %{{.*}}, %places, %weights on @world {capacity = 8 : i64}
+  ep.combine_send %y, %p, %pw on @world {capacity = 8 : i64} : tensor<?x256xbf16>, tensor<16x4xi32>, tensor<16x4xf32>
+  // CHECK: ep.combine_receive %{{.*}}, %places, %{{.*}}, %{{.*}} on @world
+  %z = ep.combine_receive %y, %p, %ids, %w on @world {placement = #ep.placement<experts = 32, ranks = 2>, capacity = 8 : i64}
+      : tensor<?x256xbf16>, tensor<16x4xi32>, tensor<?x4xi32>, tensor<?x4xf32> -> tensor<?x256xbf16>
+  return %z : tensor<?x256xbf16>
+}
