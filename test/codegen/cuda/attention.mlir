@@ -1,0 +1,32 @@
+// REQUIRES: ptxas
+// RUN: epigraph-compile-kernels %s -o %t
+// RUN: FileCheck %s --input-file=%t/kernels.ptx
+// RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
+
+// One token of each sequence: pages are copied past the registers, and nothing is kept in local memory.
+// CHECK-LABEL: .entry attend_tokens(
+// CHECK-NOT: .local
+// CHECK: griddepcontrol.wait
+// CHECK-DAG: cp.async.cg.shared.global
+// CHECK-DAG: ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16
+// CHECK-DAG: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+// CHECK-LABEL: .entry attend_merge(
+// CHECK: griddepcontrol.wait
+// Tiles of tokens.
+// CHECK-LABEL: .entry attend_tiles(
+// CHECK-NOT: .local
+// CHECK: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
+
+// JSON: "one_token_each": true
+// JSON: "symbol": "attend_tokens"
+// JSON: "grid": "token_items"
+// JSON: "symbol": "attend_merge"
+// JSON: "one_token_each": false
+// JSON: "symbol": "attend_tiles"
+// JSON: "grid": "tile_items"
+exec.kernel @attend(%q: tensor<?x32x128xbf16>, %cache: !epi.kv_cache<heads = 4, key = 128, value = 128, bf16>, %step: !epi.step)
+    -> tensor<?x32x128xbf16> {
+  %o = epi.attention %q, %cache, %step {scale = 0.08838834764831845 : f64}
+     : (tensor<?x32x128xbf16>, !epi.kv_cache<heads = 4, key = 128, value = 128, bf16>) -> tensor<?x32x128xbf16>
+  exec.yield %o : tensor<?x32x128xbf16>
+}
