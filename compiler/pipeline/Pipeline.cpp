@@ -60,6 +60,8 @@ static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
     return;
   // Epilogues first: they leave to norms the sums that save no less there.
   passes.optional(createFuseLinearEpiloguePass());
+  if (options.gatedEpilogues)
+    passes.optional(createFuseGatedEpiloguePass());
   passes.optional(createFuseResidualNormPass());
   if (options.fusionLevel >= 2) {
     FormFusionGroupsPassOptions groups;

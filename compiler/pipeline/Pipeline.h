@@ -45,6 +45,8 @@ struct PipelineOptions {
   ComputeType compute = ComputeType::BFloat16;
   /// Whether the target multiplies FP8 weights by FP8 activations, as matrix units do.
   bool fp8Activations = false;
+  /// Whether a projection's kernel can combine equal parts of its columns, such as gate and up.
+  bool gatedEpilogues = false;
   /// Whether kernels read the weights of projections in panels, as the CPU's do.
   bool packsWeights = true;
   /// 0 to kMaxFusionLevel.
@@ -61,7 +63,7 @@ struct PipelineOptions {
 void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
-/// `attention`, `compute`, `fp8-activations` and `fusion-level`.
+/// `attention`, `compute`, `fp8-activations`, `gated-epilogues` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

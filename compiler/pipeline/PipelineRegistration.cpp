@@ -52,6 +52,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> fp8Activations{*this, "fp8-activations",
                               llvm::cl::desc("inputs of products with FP8 weights become FP8"),
                               llvm::cl::init(false)};
+  Option<bool> gatedEpilogues{*this, "gated-epilogues",
+                              llvm::cl::desc("projections combine parts of their columns"),
+                              llvm::cl::init(false)};
   Option<int64_t> fusionLevel{*this, "fusion-level",
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
                               llvm::cl::init(kDefaultFusionLevel)};
@@ -70,6 +73,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.attention = attention;
     options.compute = compute;
     options.fp8Activations = fp8Activations;
+    options.gatedEpilogues = gatedEpilogues;
     options.fusionLevel = fusionLevel;
     options.batches = batches;
     return options;

@@ -23,10 +23,13 @@ static void printBroadcastType(OpAsmPrinter &printer, Operation *, Type rhs, Typ
 #include "dialects/epi/EpiOps.cpp.inc"
 
 std::string epigraph::epi::getShortName(StringRef tensorName) {
+  const bool isScale = tensorName.consume_back("_scale_inv");
   tensorName.consume_back(".weight");
   std::string name = tensorName.rsplit('.').second.str();
   if (name.empty())
     name = tensorName.str();
+  if (isScale)
+    name += "_scale";
   for (char &c : name)
     if (!llvm::isAlnum(c) && c != '_')
       c = '_';

@@ -122,6 +122,21 @@ def FuseSwigluPass : Pass<"epi-fuse-swiglu", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
 }
 
+def FuseGatedEpiloguePass : Pass<"epi-fuse-gated-epilogue", "::mlir::ModuleOp"> {
+  let summary = "fuses what combines the parts of a projection's columns with the projection";
+  let description = [{
+    A group that does nothing but to split what an `epi.linear` or `epi.grouped_linear` gives into equal parts, and to combine these element by
+    element, takes the projection in: "linear_swiglu" of joined gate and up projections gives half of their columns, and
+    the whole is never stored. For targets whose kernels have the parts of a tile's columns at once.
+
+    Precondition: --epi-fuse-projections and --epi-fuse-swiglu have run. Postcondition: no such group reads a projection that nothing
+    else reads. Leaves alone: groups with other operands, parts that something else reads, heads.
+
+    Statistics: `groups` that took a projection in, `row-bytes` no longer written and read for each row.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
 def EliminateCommonPass : Pass<"epi-eliminate-common", "::mlir::ModuleOp"> {
   let summary = "computes what is computed twice once, and erases what nothing uses";
   let description = [{

@@ -1,0 +1,101 @@
+// Anchored at the group: its one operand must be what a projection gives to nothing else, and all
+// it does with it is to split it into equal parts and to work on these element by element. The
+// projection sinks into it. Cost: linear.
+#include "dialects/epi/Epi.h"
+#include "passes/PassRemarks.h"
+#include "passes/graph/Passes.h"
+#include "passes/graph/RowGroup.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+namespace epigraph {
+#define GEN_PASS_DEF_FUSEGATEDEPILOGUEPASS
+#include "passes/graph/Passes.h.inc"
+} // namespace epigraph
+
+using namespace mlir;
+using namespace epigraph;
+
+namespace {
+
+constexpr llvm::StringLiteral kPass = "epi-fuse-gated-epilogue";
+
+/// Whether `split` gives equal parts of the last dimension of `value`.
+bool splitsColumns(epi::SplitOp split, Value value) {
+  auto type = cast<RankedTensorType>(value.getType());
+  return split.getX() == value && static_cast<int64_t>(split.getDim()) == type.getRank() - 1 &&
+         llvm::all_equal(split.getResultTypes());
+}
+
+/// Whether `group` does nothing but to split its only operand and to combine the parts.
+bool combinesParts(epi::FusedOp group) {
+  Block &body = group.getBody().front();
+  if (body.getNumArguments() != 1)
+    return false;
+  for (Operation &op : body.without_terminator())
+    if (auto split = dyn_cast<epi::SplitOp>(op)) {
+      if (!splitsColumns(split, body.getArgument(0)))
+        return false;
+    } else if (!op.hasTrait<OpTrait::Elementwise>() && !isa<epi::AddOp, epi::MulOp>(op)) {
+      return false;
+    }
+  return body.getArgument(0).hasOneUse() && isa<epi::SplitOp>(*body.getArgument(0).user_begin());
+}
+
+/// The projection whose result `group` alone reads, or null.
+Operation *matchProjection(epi::FusedOp group) {
+  if (!combinesParts(group))
+    return nullptr;
+  Value input = group.getInputs().front();
+  Operation *projection = input.getDefiningOp();
+  if (!isa_and_nonnull<epi::LinearOp, epi::GroupedLinearOp>(projection) ||
+      projection->getBlock() != group->getBlock())
+    return nullptr;
+  if (input.hasOneUse())
+    return projection;
+  reportMissed(kPass, group, "something else reads what the projection gives");
+  return nullptr;
+}
+
+struct FuseGatedEpiloguePass : epigraph::impl::FuseGatedEpiloguePassBase<FuseGatedEpiloguePass> {
+  void runOnOperation() override {
+    numGroups = numBytes = 0;
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      for (auto group : llvm::to_vector(function.getOps<epi::FusedOp>()))
+        if (Operation *projection = matchProjection(group))
+          fuse(projection, group);
+    reportStatistics(*this, getOperation())
+        << metric("groups", numGroups) << metric("row-bytes", numBytes);
+  }
+
+  /// Moves `projection` into `group`, before what is there.
+  void fuse(Operation *projection, epi::FusedOp group) {
+    numBytes += 2 * bytesOfRow(projection->getResult(0).getType());
+    ++numGroups;
+    OpBuilder builder(group);
+    Location loc = builder.getFusedLoc({projection->getLoc(), group.getLoc()});
+    std::string name = (projection->getName().stripDialect() + "_" + group.getName()).str();
+    llvm::SmallSetVector<Value, 4> inputs(projection->operand_begin(), projection->operand_end());
+    auto fused =
+        epi::FusedOp::create(builder, loc, group.getResultTypes(), name, inputs.getArrayRef());
+    fused.getBody().takeBody(group.getBody());
+    Block &body = fused.getBody().front();
+    Value whole = body.getArgument(0);
+    IRMapping mapping;
+    for (Value input : inputs)
+      mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+    builder.setInsertionPointToStart(&body);
+    whole.replaceAllUsesWith(builder.clone(*projection, mapping)->getResult(0));
+    body.eraseArgument(0);
+    group.replaceAllUsesWith(fused.getResults());
+    group.erase();
+    projection->erase();
+  }
+
+  size_t numGroups = 0, numBytes = 0;
+};
+
+} // namespace
