@@ -7,6 +7,7 @@
 #include "compiler/driver/WeightLayout.h"
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/BFloat16.h"
+#include "runtime/base/Float8.h"
 
 using namespace mlir;
 
@@ -57,7 +58,7 @@ void KernelMemory::Free::operator()(uint8_t *bytes) const { std::free(bytes); }
 KernelMemory::Array &KernelMemory::allocate(DType dtype, Shape shape, size_t bytes) {
   const size_t rounded = (bytes + kAlignment) / kAlignment * kAlignment;
   auto *memory = static_cast<uint8_t *>(std::aligned_alloc(kAlignment, rounded));
-  std::memset(memory, 0xff, rounded); // NaN as float32 and bf16, -1 as i32
+  std::memset(memory, 0xff, rounded); // NaN as floats of any type, -1 as i32
   return arrays_.emplace_back(
       Array{dtype, std::move(shape), bytes, std::unique_ptr<uint8_t, Free>(memory)});
 }
@@ -108,6 +109,8 @@ Tensor KernelMemory::read(const Array &array) {
   std::vector<float> values(count);
   if (array.dtype == DType::F32)
     std::memcpy(values.data(), array.memory.get(), count * sizeof(float));
+  for (size_t i = 0; array.dtype == DType::F8_E4M3 && i < count; ++i)
+    values[i] = floatOfFloat8(array.memory.get()[i]);
   for (size_t i = 0; array.dtype == DType::BF16 && i < count; ++i) {
     uint16_t bits;
     std::memcpy(&bits, array.memory.get() + i * sizeof(bits), sizeof(bits));
