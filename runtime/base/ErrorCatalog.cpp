@@ -222,6 +222,12 @@ constexpr ErrorInfo kCatalog[] = {
      "more ranks on this machine than GPUs, or a launcher that shows each rank one GPU only",
      "start as many ranks as there are GPUs, and let every rank see all of them",
      "mpirun -n 2 epigraph run NAME.epi --prompt TEXT"},
+    {ErrorCode::NotLinked, Unsupported, "GPU … cannot reach the memory of another rank's GPU; …",
+     "ranks exchange rows through each other's memory, and these GPUs have no link that allows it",
+     "choose GPUs that are linked (CUDA_VISIBLE_DEVICES), or fewer ranks", "epigraph doctor"},
+    {ErrorCode::NoNccl, Unsupported, "ranks exchange rows through NCCL, and …; …",
+     "several ranks on GPUs of a machine without NCCL, or with an old one",
+     "install the version that the message names, or a later one", "epigraph doctor"},
 
     {ErrorCode::PromptTooLong, Resources,
      "… tokens, and the artifact was compiled for a context of …",

@@ -67,6 +67,8 @@ enum class ErrorCode : uint16_t {
   DriverTooOld = 513,
   WrongGpu = 514,
   TooFewGpus = 515,
+  NotLinked = 516,
+  NoNccl = 517,
   // Running.
   PromptTooLong = 601,
   CachesTooSmall = 602,

@@ -51,6 +51,9 @@ struct Barrier {};
 struct AllGather {
   absl::Span<const uint8_t> source;
   absl::Span<uint8_t> result;
+  /// Where the sources are the ranks' shares (shareOf) of a number of rows: bytes of one. Ranks
+  /// that cannot ask each other must know; else 0.
+  size_t rowBytes = 0;
 };
 
 /// result = sum over ranks of `source`, added in rank order: the same bits on every rank.
@@ -132,7 +135,7 @@ public:
   absl::Status barrier(std::string_view where) { return run(Barrier(), where); }
   absl::Status allGather(absl::Span<const uint8_t> source, absl::Span<uint8_t> result,
                          std::string_view where) {
-    return run(AllGather{source, result}, where);
+    return run(AllGather{source, result, 0}, where);
   }
   absl::Status allReduce(SumType type, absl::Span<const uint8_t> source, absl::Span<uint8_t> result,
                          std::string_view where) {

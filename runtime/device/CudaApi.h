@@ -30,8 +30,12 @@ namespace epigraph {
   X(memGetInfo, cuMemGetInfo)                                                                      \
   X(memAlloc, cuMemAlloc)                                                                          \
   X(memFree, cuMemFree)                                                                            \
+  X(memGetAddressRange, cuMemGetAddressRange)                                                      \
   X(memHostAlloc, cuMemHostAlloc)                                                                  \
   X(memFreeHost, cuMemFreeHost)                                                                    \
+  X(ipcGetMemHandle, cuIpcGetMemHandle)                                                            \
+  X(ipcOpenMemHandle, cuIpcOpenMemHandle)                                                          \
+  X(ipcCloseMemHandle, cuIpcCloseMemHandle)                                                        \
   X(memcpyHtoDAsync, cuMemcpyHtoDAsync)                                                            \
   X(memcpyDtoHAsync, cuMemcpyDtoHAsync)                                                            \
   X(memcpyDtoDAsync, cuMemcpyDtoDAsync)                                                            \

@@ -79,6 +79,7 @@ absl::StatusOr<GpuIdentity> identifyGpu(const CudaApi &api, int ordinal) {
        {std::pair(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, &gpu.major),
         {CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, &gpu.minor},
         {CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, &gpu.multiprocessors},
+        {CU_DEVICE_ATTRIBUTE_CLOCK_RATE, &gpu.clockKhz},
         {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &gpu.sharedBytes}})
     EPIGRAPH_RETURN_IF_ERROR(api.check(api.deviceGetAttribute(value, attribute, gpu.device), what));
   return gpu;

@@ -21,6 +21,7 @@ struct GpuIdentity {
   int major = 0, minor = 0; ///< compute capability
   int multiprocessors = 0;
   int sharedBytes = 0; ///< the most that one block can have
+  int clockKhz = 0;    ///< of the multiprocessors, at their fastest
   uint64_t memoryBytes = 0;
 };
 

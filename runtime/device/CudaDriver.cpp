@@ -7,6 +7,7 @@
 #include "runtime/device/CudaKernels.h"
 #include "runtime/device/CudaLaunch.h"
 #include "runtime/device/CudaMemory.h"
+#include "runtime/device/CudaSharedMemory.h"
 #include "runtime/device/SpinWait.h"
 
 namespace epigraph {
@@ -101,6 +102,15 @@ CudaDriver::mapConstants(absl::Span<const uint8_t> bytes, const std::string &pur
   }
   EPIGRAPH_RETURN_IF_ERROR(upload->copy(devicePointer(memory->address()), bytes));
   return memory;
+}
+
+absl::StatusOr<std::vector<uint8_t>> CudaDriver::exportMemory(const DeviceMemory &memory) {
+  return exportFromGpu(*context, memory);
+}
+
+absl::StatusOr<std::unique_ptr<DeviceMemory>>
+CudaDriver::importMemory(absl::Span<const uint8_t> exported) {
+  return importToGpu(context, exported);
 }
 
 absl::Status CudaDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> source) {
@@ -201,6 +211,10 @@ absl::Status CudaDriver::synchronize(std::chrono::milliseconds deadline) {
     else
       std::this_thread::sleep_for(kSleepTime);
   }
+}
+
+int64_t CudaDriver::clockTicks(std::chrono::milliseconds time) const {
+  return time.count() * context->gpu().clockKhz;
 }
 
 absl::StatusOr<std::unique_ptr<TimeMark>> CudaDriver::createMark() {

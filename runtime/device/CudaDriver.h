@@ -31,6 +31,10 @@ public:
   absl::StatusOr<std::unique_ptr<DeviceMemory>> mapConstants(absl::Span<const uint8_t> bytes,
                                                              const std::string &purpose) override;
 
+  absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory) override;
+  absl::StatusOr<std::unique_ptr<DeviceMemory>>
+  importMemory(absl::Span<const uint8_t> exported) override;
+
   absl::Status copyIn(uint8_t *result, absl::Span<const uint8_t> source) override;
   absl::Status copyOut(absl::Span<uint8_t> result, const uint8_t *source) override;
   absl::Status copy(uint8_t *result, const uint8_t *source, size_t bytes) override;
@@ -47,6 +51,7 @@ public:
 
   absl::StatusOr<bool> isIdle() override;
   absl::Status synchronize(std::chrono::milliseconds deadline) override;
+  int64_t clockTicks(std::chrono::milliseconds time) const override;
   absl::StatusOr<std::unique_ptr<TimeMark>> createMark() override;
   absl::Status place(TimeMark &mark) override;
   absl::StatusOr<std::chrono::nanoseconds> between(const TimeMark &from,

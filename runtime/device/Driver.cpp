@@ -11,7 +11,20 @@ absl::Status recordsNothing(const Driver &driver) {
       absl::StrCat("the driver '", abslView(driver.name()), "' records nothing"));
 }
 
+absl::Status sharesNothing(const Driver &driver) {
+  return absl::UnimplementedError(absl::StrCat("the driver '", abslView(driver.name()),
+                                               "' shares no memory with other processes"));
+}
+
 } // namespace
+
+absl::StatusOr<std::vector<uint8_t>> Driver::exportMemory(const DeviceMemory &) {
+  return sharesNothing(*this);
+}
+
+absl::StatusOr<std::unique_ptr<DeviceMemory>> Driver::importMemory(absl::Span<const uint8_t>) {
+  return sharesNothing(*this);
+}
 
 absl::Status Driver::beginRecording() { return recordsNothing(*this); }
 

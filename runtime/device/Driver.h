@@ -18,6 +18,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -127,6 +128,14 @@ public:
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>>
   mapConstants(absl::Span<const uint8_t> bytes, const std::string &purpose) = 0;
 
+  /// What the driver of another process of this machine needs to reach `memory`, which this one
+  /// allocated. Errors: Unimplemented where memory cannot be shared.
+  virtual absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory);
+  /// Memory that another process' driver exported, as kernels of this one reach it. The other must
+  /// not free it before. Errors: Unimplemented as above, and where the devices are not linked.
+  virtual absl::StatusOr<std::unique_ptr<DeviceMemory>>
+  importMemory(absl::Span<const uint8_t> exported);
+
   // Copies, all in order with the rest of the work. Those between host and device read and write
   // the host's bytes at some time before the next synchronize(), and, where they are recorded, anew
   // in every replay.
@@ -168,6 +177,9 @@ public:
   /// Waits until all work asked for so far has finished.
   /// Errors: what failed in it; DeadlineExceeded when it takes longer than `deadline`.
   virtual absl::Status synchronize(std::chrono::milliseconds deadline = kNoDeadline) = 0;
+
+  /// How far the clock that kernels read gets in `time`, at most; 0 where they have none.
+  virtual int64_t clockTicks(std::chrono::milliseconds time) const { return 0; }
 
   virtual absl::StatusOr<std::unique_ptr<TimeMark>> createMark() = 0;
   /// Places `mark` behind the work asked for so far.

@@ -48,6 +48,14 @@ private:
 struct NullDriver::Ranges {
   std::map<uint64_t, uint64_t> live;
   uint64_t next = kFirstAddress;
+
+  /// With a gap behind: what reaches too far reaches nothing.
+  uint64_t take(uint64_t bytes) {
+    const uint64_t base = next;
+    next += (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
+    live.emplace(base, bytes);
+    return base;
+  }
 };
 
 class NullDriver::Memory : public DeviceMemory {
@@ -76,11 +84,7 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> NullDriver::reserveRange(uint64_t 
     return std::make_unique<Memory>(ranges, 0, 0, std::move(reservation));
   if (bytes > UINT64_MAX - ranges->next - 2 * kAlignment)
     return absl::ResourceExhaustedError(absl::StrCat("no addresses left for ", purpose));
-  const uint64_t base = ranges->next;
-  // A gap behind each: what reaches too far reaches nothing.
-  ranges->next += (bytes + 2 * kAlignment - 1) / kAlignment * kAlignment;
-  ranges->live.emplace(base, bytes);
-  return std::make_unique<Memory>(ranges, base, bytes, std::move(reservation));
+  return std::make_unique<Memory>(ranges, ranges->take(bytes), bytes, std::move(reservation));
 }
 
 absl::Status NullDriver::require(const void *address, size_t bytes, std::string_view what) const {
@@ -114,6 +118,25 @@ absl::StatusOr<std::unique_ptr<DeviceMemory>> NullDriver::allocateStaging(uint64
 absl::StatusOr<std::unique_ptr<DeviceMemory>>
 NullDriver::mapConstants(absl::Span<const uint8_t> bytes, const std::string &purpose) {
   return reserveRange(bytes.size(), purpose);
+}
+
+absl::StatusOr<std::vector<uint8_t>> NullDriver::exportMemory(const DeviceMemory &memory) {
+  EPIGRAPH_RETURN_IF_ERROR(require(memory.address(), memory.bytes(), "memory to share"));
+  const uint64_t size = memory.bytes();
+  std::vector<uint8_t> exported(sizeof(size));
+  std::memcpy(exported.data(), &size, sizeof(size));
+  return exported;
+}
+
+absl::StatusOr<std::unique_ptr<DeviceMemory>>
+NullDriver::importMemory(absl::Span<const uint8_t> exported) {
+  uint64_t size = 0;
+  if (exported.size() != sizeof(size))
+    return absl::InternalError(absl::StrCat(exported.size(), " bytes do not name shared memory"));
+  std::memcpy(&size, exported.data(), sizeof(size));
+  // It is another driver's memory, which that one's pool has counted.
+  const uint64_t base = ranges->take(size);
+  return std::make_unique<Memory>(ranges, base, size, MemoryReservation());
 }
 
 absl::Status NullDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> source) {

@@ -33,6 +33,11 @@ public:
   absl::StatusOr<std::unique_ptr<DeviceMemory>> mapConstants(absl::Span<const uint8_t> bytes,
                                                              const std::string &purpose) override;
 
+  /// Shares within this process: what one driver exports, another imports at an address of its own.
+  absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory) override;
+  absl::StatusOr<std::unique_ptr<DeviceMemory>>
+  importMemory(absl::Span<const uint8_t> exported) override;
+
   // Errors: InvalidArgument for an address that is not of this driver's memory.
   absl::Status copyIn(uint8_t *result, absl::Span<const uint8_t> source) override;
   /// Gives zeros.
