@@ -1,5 +1,6 @@
 # Tests on text: every .mlir and .test file under test/ runs the commands of its RUN lines.
 import os
+import shutil
 
 import lit.formats
 
@@ -21,3 +22,10 @@ for substitution, plugin in (("%test_passes", "TestPasses"), ("%test_dialect", "
     config.substitutions.append(
         (substitution, os.path.join(config.epigraph_binary_dir, "test", "tools", f"{plugin}.so"))
     )
+# Kernels of the CUDA target are assembled by NVIDIA's ptxas, found as codegen/cuda/Cubin.h says.
+cuda_folders = [os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin"), "/usr/local/cuda/bin"]
+if os.environ.get("EPIGRAPH_PTXAS") or shutil.which("ptxas", path=os.pathsep.join([os.environ["PATH"], *cuda_folders])):
+    config.available_features.add("ptxas")
+for variable in ("EPIGRAPH_PTXAS", "CUDA_HOME"):
+    if variable in os.environ:
+        config.environment[variable] = os.environ[variable]
