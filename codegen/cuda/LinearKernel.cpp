@@ -31,18 +31,30 @@ ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t f
                                                                : ArrayRef<int64_t>();
 }
 
+/// For one tile along the rows the form is another: a variant for each.
+void addRequestedWide(KernelAssembly &assembly, const LinearProblem &problem,
+                      const LinearEpilogue &epilogue, const WideTile &tile) {
+  const int64_t oneTile = tile.rows * tile.multicast;
+  if (problem.kind == LinearKind::Linear) {
+    assembly.beginVariant(oneTile);
+    addWideLinear(assembly, problem, epilogue, tile, oneTile);
+  }
+  assembly.beginVariant();
+  addWideLinear(assembly, problem, epilogue, tile, /*mostRows=*/0);
+}
+
 /// Whether the kernel asks for a form itself, by one of the attributes `wide_tile` and
 /// `skinny_tile`, with the fields of WideTile and SkinnyTile in order, and `general`. Adds that
 /// form alone; fails, with a diagnostic, if it is none for this projection.
 FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &problem,
                              const LinearEpilogue &epilogue) {
   exec::KernelOp kernel = assembly.kernel;
-  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 5);
+  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 6);
   ArrayRef<int64_t> skinny = requested(kernel, "skinny_tile", 6);
   if (!wide.empty()) {
-    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4]};
+    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5]};
     if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
-      addWideLinear(assembly, problem, epilogue, tile);
+      addRequestedWide(assembly, problem, epilogue, tile);
       return true;
     }
   } else if (!skinny.empty()) {
@@ -96,7 +108,7 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
     if (isSkinny && choice.mostRows != 0 && choice.mostRows <= std::end(kFewRows)[-1] * groups)
       continue;
     assembly.beginVariant(choice.mostRows);
-    addWideLinear(assembly, *problem, *epilogue, choice.tile);
+    addWideLinear(assembly, *problem, *epilogue, choice.tile, choice.mostRows);
   }
   if (isSkinny || !tiles.empty())
     return success();

@@ -94,7 +94,7 @@ std::vector<TileChoice> chooseTiles(const LinearProblem &problem, const LinearEp
   std::vector<WideLayout> layouts;
   for (const WideTile &tile : candidates())
     if (fits(tile, problem, epilogue, target))
-      layouts.emplace_back(problem, epilogue, tile, target.sharedBytes);
+      layouts.emplace_back(problem, epilogue, tile, target, /*mostRows=*/0);
   if (layouts.empty())
     return {};
   auto cycles = [&](const WideLayout &layout, int64_t rows) {

@@ -1,6 +1,8 @@
 // The side of a wide projection's main loop that fetches.
 #include "codegen/cuda/WideProducts.h"
 
+#include <algorithm>
+
 namespace epigraph::cuda {
 namespace {
 
@@ -40,50 +42,104 @@ std::vector<TensorMapSpec> wideMaps(const KernelAssembly &assembly, const Linear
   return maps;
 }
 
-/// One stage: block `block` of K.
-static void fetchStage(const WideKernel &kernel, const WorkTile &tile, Val block, Val stage) {
+namespace {
+
+/// Fetches blocks of K of one tile into stages.
+class Fetch {
+public:
+  Fetch(const WideKernel &kernel, const WorkTile &tile)
+      : kernel(kernel), layout(kernel.layout), e(kernel.e()), tile(tile) {}
+
+  /// What will come for a stage.
+  void expect(Val stage) {
+    const int64_t scaleBytes = layout.isFp8 ? (layout.tile.rows + kScaleRowAlignment) * 4 : 0;
+    expectBytes(kernel.full(stage), e.i32(layout.stageBytes + scaleBytes));
+  }
+
+  /// Rows of x, and their scales.
+  void tokens(Val block, Val stage) {
+    Val full = kernel.full(stage);
+    Val depth = block * layout.blockDepth + kernel.problem.x.offset;
+    copyBoxIn(e.at(kernel.shared, stage, layout.stageBytes), kernel.frame.map(kTokenMap),
+              {depth, tile.row}, full);
+    if (!layout.isFp8)
+      return;
+    Val scales = e.at(e.offset(kernel.shared, layout.scalesAt), stage, layout.scaleStride);
+    Val firstRow = tile.row - (tile.row & (kScaleRowAlignment - 1));
+    copyBoxIn(scales, kernel.frame.map(kScaleMap), {firstRow, block}, full);
+  }
+
+  /// The block's share of the weights of all parts.
+  void weights(Val block, Val stage) {
+    const LinearProblem &problem = kernel.problem;
+    const int64_t multicast = layout.tile.multicast, box = weightBox(layout);
+    Val depth = block * layout.blockDepth;
+    Val row = tile.matrix * problem.outputs + tile.column + problem.w.offset / problem.depth;
+    Val base = e.offset(e.at(kernel.shared, stage, layout.stageBytes), layout.tokenBytes);
+    if (multicast > 1) {
+      row = row + kernel.rank * box;
+      base = e.at(base, kernel.rank, box * 128);
+    }
+    for (int64_t part = 0; part < layout.parts; ++part) {
+      Val target = e.offset(base, part * layout.tile.columns * 128);
+      Val partRow = row + part * kernel.epilogue.columns();
+      Val map = kernel.frame.map(kWeightMap), full = kernel.full(stage);
+      if (multicast > 1)
+        copyBoxIn(target, map, {depth, partRow}, full, e.constant(e.i16(), (1 << multicast) - 1));
+      else
+        copyBoxIn(target, map, {depth, partRow}, full);
+    }
+  }
+
+private:
+  const WideKernel &kernel;
+  const WideLayout &layout;
+  Emitter &e;
+  const WorkTile &tile;
+};
+
+/// Fills the first stages: the weights before the kernel before has ended, then the rows that it
+/// may have made. Returns how many stages.
+int64_t fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;
-  const LinearProblem &problem = kernel.problem;
-  const int64_t multicast = layout.tile.multicast, box = weightBox(layout);
-  Val full = kernel.full(stage), base = e.at(kernel.shared, stage, layout.stageBytes);
-  const int64_t scaleBytes = layout.isFp8 ? (layout.tile.rows + kScaleRowAlignment) * 4 : 0;
-  expectBytes(full, e.i32(layout.stageBytes + scaleBytes));
-  Val depth = block * layout.blockDepth;
-  copyBoxIn(base, kernel.frame.map(kTokenMap), {depth + problem.x.offset, tile.row}, full);
-  if (layout.isFp8) {
-    Val scales = e.at(e.offset(kernel.shared, layout.scalesAt), stage, layout.scaleStride);
-    copyBoxIn(scales, kernel.frame.map(kScaleMap),
-              {tile.row - (tile.row & (kScaleRowAlignment - 1)), block}, full);
-  }
-  Val row = tile.matrix * problem.outputs + tile.column + problem.w.offset / problem.depth;
-  Val weights = e.offset(base, layout.tokenBytes);
-  if (multicast > 1) {
-    row = row + kernel.rank * box;
-    weights = e.at(weights, kernel.rank, box * 128);
-  }
-  for (int64_t part = 0; part < layout.parts; ++part) {
-    Val target = e.offset(weights, part * layout.tile.columns * 128);
-    Val partRow = row + part * kernel.epilogue.columns();
-    Val map = kernel.frame.map(kWeightMap);
-    if (multicast > 1)
-      copyBoxIn(target, map, {depth, partRow}, full, e.constant(e.i16(), (1 << multicast) - 1));
-    else
-      copyBoxIn(target, map, {depth, partRow}, full);
-  }
+  const int64_t count = std::min(layout.stages, layout.blocksOfDepth / layout.tile.split);
+  const Val begin = blocksOfDepth(kernel).first;
+  Fetch fetch(kernel, tile);
+  e.forEach(e.i32(0), e.i32(count), e.i32(1), [&](Val stage) {
+    fetch.expect(stage);
+    fetch.weights(begin + stage, stage);
+  });
+  e.waitForPrevious();
+  e.forEach(e.i32(0), e.i32(count), e.i32(1),
+            [&](Val stage) { fetch.tokens(begin + stage, stage); });
+  return count;
 }
+
+} // namespace
 
 void fetchTiles(const WideKernel &kernel, const WorkList &list) {
   Emitter &e = kernel.e();
+  const WideLayout &layout = kernel.layout;
   const auto [begin, end] = blocksOfDepth(kernel);
-  list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, llvm::ArrayRef<Val> at) {
-    return e.forLoop(begin, end, e.i32(1), at, [&](Val block, llvm::ArrayRef<Val> carried) {
-      RingPlace place{carried[0], carried[1]};
-      wait(kernel.empty(place.stage), place.parity ^ 1);
-      fetchStage(kernel, tile, block, place.stage);
-      RingPlace next = nextPlace(place, kernel.layout.stages);
-      return Vals{next.stage, next.parity};
-    });
+  int64_t fetched = 0;
+  if (layout.hasOneRowTile)
+    fetched = fetchFirst(kernel, list.firstTile());
+  Vals initial{e.i32(fetched % layout.stages), e.i32(fetched / layout.stages), e.i32(fetched)};
+  list.forEachTile(initial, [&](const WorkTile &tile, llvm::ArrayRef<Val> at) {
+    Fetch fetch(kernel, tile);
+    Vals last = e.forLoop(begin + at[2], end, e.i32(1), at.take_front(2),
+                          [&](Val block, llvm::ArrayRef<Val> carried) {
+                            RingPlace place{carried[0], carried[1]};
+                            wait(kernel.empty(place.stage), place.parity ^ 1);
+                            fetch.expect(place.stage);
+                            fetch.tokens(block, place.stage);
+                            fetch.weights(block, place.stage);
+                            RingPlace next = nextPlace(place, layout.stages);
+                            return Vals{next.stage, next.parity};
+                          });
+    last.push_back(e.i32(0));
+    return last;
   });
 }
 

@@ -1,5 +1,7 @@
 #include "codegen/cuda/WideLayout.h"
 
+#include "codegen/cuda/GroupList.h"
+
 #include <algorithm>
 
 namespace epigraph::cuda {
@@ -13,14 +15,22 @@ constexpr int64_t kProductRows = 64;
 constexpr int64_t kMostStages = 12;
 /// Columns of a slab: 16 lanes with 8 columns each read a row, and 128 columns have one scale.
 constexpr int64_t kSlabColumns = 128;
-/// What the description of a group of rows takes in shared memory.
-constexpr int64_t kGroupBytes = 16;
+
+/// Shared memory that the system keeps of each block.
+constexpr int64_t kReservedBytes = 1024;
+
+/// What each of `blocks` that a multiprocessor holds at once may have.
+int64_t sharedOfBlock(const CudaTarget &target, int64_t blocks) {
+  return (target.sharedBytes + kReservedBytes) / blocks / 128 * 128 - kReservedBytes;
+}
 
 } // namespace
 
 WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,
-                       const WideTile &tile, int64_t sharedLimit)
-    : tile(tile), isFp8(!problem.xType().isBF16()), parts(epilogue.parts()),
+                       const WideTile &tile, const CudaTarget &target, int64_t mostRows)
+    : tile(tile), hasOneRowTile(problem.kind == LinearKind::Linear && mostRows > 0 &&
+                                mostRows <= tile.rows * tile.multicast),
+      isFp8(!problem.xType().isBF16()), parts(epilogue.parts()),
       cluster(tile.multicast * tile.split), blockDepth(kStageRowBytes / (isFp8 ? 1 : 2)),
       blocksOfDepth(llvm::divideCeil(problem.depth, blockDepth)),
       columnTiles(llvm::divideCeil(epilogue.columns(), tile.columns)),
@@ -37,7 +47,7 @@ WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilo
   stageBytes = tokenBytes + weightBytes;
   scaleStride = isFp8 ? llvm::alignTo((tile.rows + kScaleRowAlignment) * 4, 128) : 0;
   layOutSlabs(problem);
-  layOutShared(problem, sharedLimit);
+  layOutShared(problem, sharedOfBlock(target, tile.blocksOfCore));
 }
 
 void WideLayout::layOutSlabs(const LinearProblem &problem) {
@@ -57,21 +67,20 @@ void WideLayout::layOutSlabs(const LinearProblem &problem) {
 }
 
 void WideLayout::layOutShared(const LinearProblem &problem, int64_t sharedLimit) {
-  const bool isGrouped = problem.kind == LinearKind::Grouped;
-  const int64_t listBytes = isGrouped ? (problem.matrices + 2) * kGroupBytes : 0;
+  const int64_t listBytes =
+      problem.kind == LinearKind::Grouped ? GroupList::bytes(problem.matrices) : 0;
   // With a shared K the tile is the block's only one, so its slabs take the place of the stages.
   const int64_t allSlabs = teams * slabBytes * (tile.split > 1 ? slabs : 1);
   const int64_t ownSlabs = tile.split > 1 ? 0 : llvm::alignTo(allSlabs, 128);
   const int64_t barriers = 2 * 8 * kMostStages;
-  const int64_t left = sharedLimit - ownSlabs - barriers - listBytes - 256;
+  const int64_t left = sharedLimit - ownSlabs - barriers - listBytes - 128;
   stages = std::min(kMostStages, left / (stageBytes + scaleStride));
   slabsAt = tile.split > 1 ? 0 : stages * stageBytes;
   scalesAt = stages * stageBytes + ownSlabs;
   fullAt = scalesAt + stages * scaleStride;
   emptyAt = fullAt + 8 * stages;
   listAt = llvm::alignTo(emptyAt + 8 * stages, 16);
-  scratchAt = listAt + listBytes;
-  sharedBytes = std::max(scratchAt + (isGrouped ? 128 : 0), tile.split > 1 ? allSlabs : 0);
+  sharedBytes = std::max(listAt + listBytes, tile.split > 1 ? allSlabs : 0);
 }
 
 } // namespace epigraph::cuda

@@ -20,11 +20,16 @@ struct WideTile {
   int64_t multicast = 1;
   /// Blocks that share the tile's K, and add up what each of them has.
   int64_t split = 1;
+  /// Blocks that a multiprocessor holds at once: two hide the start and end of one another.
+  int64_t blocksOfCore = 1;
 };
 
 /// What follows from a tile for one problem. Offsets and sizes are bytes of shared memory.
 struct WideLayout {
   WideTile tile;
+  /// Whether no launch has rows for a second tile along them: which weights a block needs first
+  /// depends on nothing then, and it fetches them before the kernel before has ended.
+  bool hasOneRowTile;
   bool isFp8;
   int64_t parts;
   int64_t cluster;       ///< blocks
@@ -51,13 +56,13 @@ struct WideLayout {
   int64_t slabBytes;     ///< of all parts
   int64_t slabs;         ///< of a team's tile
 
-  int64_t scalesAt, slabsAt, fullAt, emptyAt, listAt, scratchAt, sharedBytes;
+  int64_t scalesAt, slabsAt, fullAt, emptyAt, listAt, sharedBytes;
 
   int64_t threads() const { return (warpgroups + 1) * 128; }
 
-  /// `sharedLimit`: bytes that a block may have.
+  /// Of launches with up to `mostRows` rows; 0: any number.
   WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue, const WideTile &tile,
-             int64_t sharedLimit);
+             const CudaTarget &target, int64_t mostRows);
 
 private:
   void layOutSlabs(const LinearProblem &problem);

@@ -13,8 +13,9 @@ constexpr int64_t kMapAlignment = 16;
 /// Registers of a thread that multiplies, and of one that fetches, where three warpgroups share
 /// those of a multiprocessor.
 constexpr int64_t kProductRegisters = 232, kFetchRegisters = 40;
-/// Accumulators of a thread that leave enough registers for all else.
-constexpr int64_t kMostSums = 128;
+/// Sums and accumulators of a thread that leave enough registers for all else: with scales,
+/// without, and where two blocks share the registers of a multiprocessor.
+constexpr int64_t kMostSums = 192, kMostPlainSums = 128, kMostSharedSums = 64;
 
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
@@ -35,10 +36,7 @@ void fetch(const WideKernel &kernel, const WorkList &list) {
   Emitter &e = kernel.e();
   if (kernel.layout.warpgroups > 1)
     lowerRegisters(e, kFetchRegisters);
-  e.ifThen((e.threadId() & 127) == 0, [&] {
-    fetchTiles(kernel, list);
-    e.allowNext();
-  });
+  e.ifThen((e.threadId() & 127) == 0, [&] { fetchTiles(kernel, list); });
   if (kernel.layout.tile.split == 1)
     return;
   e.syncWarp();
@@ -53,6 +51,8 @@ void multiplyAndStore(const WideKernel &kernel, const WorkList &list, Val warpgr
   Emitter &e = kernel.e();
   if (kernel.layout.warpgroups > 1)
     raiseRegisters(e, kProductRegisters);
+  if (kernel.layout.hasOneRowTile)
+    e.waitForPrevious();
   WideProducts products(kernel, warpgroup);
   WideStore store(kernel, warpgroup);
   list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
@@ -68,7 +68,9 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   WideKernel kernel{frame,  problem,          epilogue,
                     layout, e.sharedMemory(), layout.cluster > 1 ? clusterRank(e) : e.i32(0)};
   initBarriers(kernel);
-  e.waitForPrevious();
+  e.allowNext(); // Its blocks start as soon as there is room for them.
+  if (!layout.hasOneRowTile)
+    e.waitForPrevious();
   WorkList list(kernel);
   layout.cluster > 1 ? clusterSync(e) : e.syncThreads();
   Val warpgroup = e.threadId() >> 7;
@@ -81,14 +83,17 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   }
 }
 
-std::string suffixOf(const WideTile &tile) {
+std::string suffixOf(const WideLayout &layout) {
+  const WideTile &tile = layout.tile;
   std::string suffix = tile.swapped ? "swapped_" : "wide_";
   suffix += std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
   if (tile.multicast > 1)
     suffix += "_multicast" + std::to_string(tile.multicast);
   if (tile.split > 1)
     suffix += "_split" + std::to_string(tile.split);
-  return suffix;
+  if (tile.blocksOfCore > 1)
+    suffix += "_by" + std::to_string(tile.blocksOfCore);
+  return suffix + (layout.hasOneRowTile ? "_low" : "");
 }
 
 } // namespace
@@ -107,11 +112,16 @@ bool canBeWide(const LinearProblem &problem, const LinearEpilogue &epilogue) {
 
 bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const CudaTarget &target) {
-  const WideLayout layout(problem, epilogue, tile, target.sharedBytes);
-  const int64_t sums = layout.fragments * layout.fragmentWidth / 2;
+  const WideLayout layout(problem, epilogue, tile, target, /*mostRows=*/0);
+  // With scales there is one accumulator beside the sums.
+  const int64_t sums = (layout.fragments + layout.isFp8) * layout.fragmentWidth / 2;
+  const int64_t mostSums = tile.blocksOfCore > 1 ? kMostSharedSums
+                           : layout.isFp8        ? kMostSums
+                                                 : kMostPlainSums;
   const int64_t rowsOfPass = layout.teamThreads * 8 / layout.slabColumns;
   return layout.stages >= 3 && layout.fragments > 0 &&
-         layout.fragments * layout.fragmentStep == layout.weightRows && sums <= kMostSums &&
+         layout.fragments * layout.fragmentStep == layout.weightRows && sums <= mostSums &&
+         (tile.blocksOfCore == 1 || layout.warpgroups == 1) &&
          layout.slabRows % (tile.split * rowsOfPass) == 0 && layout.blocksOfDepth >= tile.split &&
          layout.sharedBytes <= target.sharedBytes &&
          (!epilogue.quantized() || tile.columns % epi::kScaleBlock == 0) &&
@@ -119,20 +129,22 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
 }
 
 void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
-                   const LinearEpilogue &epilogue, const WideTile &tile) {
-  const WideLayout layout(problem, epilogue, tile, assembly.target.sharedBytes);
+                   const LinearEpilogue &epilogue, const WideTile &tile, int64_t mostRows) {
+  const WideLayout layout(problem, epilogue, tile, assembly.target, mostRows);
   FunctionSpec spec;
-  spec.suffix = suffixOf(tile);
+  spec.suffix = suffixOf(layout);
   spec.threads = layout.threads();
+  spec.blocksOfCore = tile.blocksOfCore;
   spec.sharedBytes = layout.sharedBytes;
   spec.cluster = layout.cluster;
   spec.rowTile = tile.rows * tile.multicast;
   spec.columnTiles = layout.columnTiles * layout.cluster;
-  spec.persistent = tile.split > 1 ? 0 : 1;
+  spec.persistent = tile.split > 1 ? 0 : tile.blocksOfCore;
   if (problem.kind ==
       LinearKind::Grouped) { // How many tiles there are is known to the device alone.
     spec.rowTile = 0;
-    spec.columnTiles = assembly.target.multiprocessors / layout.cluster * layout.cluster;
+    spec.columnTiles =
+        assembly.target.multiprocessors * tile.blocksOfCore / layout.cluster * layout.cluster;
   }
   spec.maps = wideMaps(assembly, problem, layout);
   assembly.addFunction(spec, [&](KernelFrame &frame) { emit(frame, problem, epilogue, layout); });

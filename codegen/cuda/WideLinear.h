@@ -18,9 +18,10 @@ bool canBeWide(const LinearProblem &problem, const LinearEpilogue &epilogue);
 bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const CudaTarget &target);
 
-/// Adds the function that computes the projection in such tiles to the variant. Only if it fits.
+/// Adds the function that computes the projection in such tiles to the variant, which is for up to
+/// `mostRows` rows (0: any number). Only if it fits.
 void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
-                   const LinearEpilogue &epilogue, const WideTile &tile);
+                   const LinearEpilogue &epilogue, const WideTile &tile, int64_t mostRows);
 
 } // namespace epigraph::cuda
 

@@ -61,29 +61,33 @@ Val WideStore::fragmentOf(ArrayRef<Accumulator> sums, int64_t part, int64_t colu
   return sums[weightRow / layout.fragmentStep].registers[along / 8 * 4 + reg];
 }
 
+/// Of `count` products from `inTile` on, counted from the first of the tile's weights.
+Vals WideStore::biasOf(const WorkTile &tile, int64_t weightRow, Val inTile, int64_t count) {
+  const int64_t part = weightRow / layout.tile.columns, column = weightRow % layout.tile.columns;
+  Val first = tile.column + inTile + (part * kernel.epilogue.columns() + column);
+  Val last = e.i32(kernel.problem.outputs - count);
+  return kernel.epilogue.bias(kernel.frame, tile.matrix, e.minimum(first, last), count);
+}
+
 void WideStore::addBias(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
-  const int64_t columns = kernel.epilogue.columns(), outputs = kernel.problem.outputs;
-  const int64_t count = layout.tile.swapped || outputs == 1 ? 1 : 2;
-  auto biasFrom = [&](int64_t weightRow, Val inTile) {
-    const int64_t part = weightRow / layout.tile.columns, column = weightRow % layout.tile.columns;
-    Val first = tile.column + inTile + (part * columns + column);
-    return kernel.epilogue.bias(kernel.frame, tile.matrix, e.minimum(first, e.i32(outputs - count)),
-                                count);
-  };
+  const int64_t pairs = kernel.problem.outputs % 2 == 0 ? 2 : 1;
   for (auto [f, acc] : llvm::enumerate(sums)) {
     const int64_t weightRow = static_cast<int64_t>(f) * layout.fragmentStep;
     if (layout.tile.swapped) {
       Val inTile = warpgroup * 64 + warp * 16 + (lane >> 2);
-      Vals bias = {biasFrom(weightRow, inTile)[0], biasFrom(weightRow, inTile + 8)[0]};
+      Vals bias = biasOf(tile, weightRow, inTile, 1);
+      bias.append(biasOf(tile, weightRow, inTile + 8, 1));
       for (auto [i, reg] : llvm::enumerate(acc.registers))
         reg = reg + bias[i / 2 % 2];
       continue;
     }
     for (int64_t column = 0; column < layout.fragmentStep; column += 8) {
-      Vals bias = biasFrom(weightRow + column, (lane & 3) * 2);
+      Vals bias;
+      for (int64_t i = 0; i < 2; i += pairs)
+        bias.append(biasOf(tile, weightRow + column, (lane & 3) * 2 + i, pairs));
       for (int64_t i = 0; i < 4; ++i) {
         Val &reg = acc.registers[column / 2 + i];
-        reg = reg + bias[i % count];
+        reg = reg + bias[i % 2];
       }
     }
   }
@@ -159,6 +163,9 @@ void WideStore::drainRows(const Slab &slab, const WorkTile &tile, ArrayRef<Val> 
   Val firstRow = tile.row + slab.row;
   if (layout.teams > 1)
     firstRow = firstRow + team * 64;
+  // Where there is one tile along the rows they are counted only now, and there may be none.
+  Val rowEnd = tile.rowEnd ? tile.rowEnd : kernel.frame.rows();
+  Val last = e.maximum(rowEnd - 1, e.i32(0));
   struct Piece {
     ResultPlace place;
     Val exists;
@@ -167,7 +174,7 @@ void WideStore::drainRows(const Slab &slab, const WorkTile &tile, ArrayRef<Val> 
   SmallVector<Piece> pieces;
   for (Val slabRow : slabRows) {
     Val row = firstRow + slabRow;
-    Val rowExists = row < tile.rowEnd, lastRow = e.minimum(row, tile.rowEnd - 1);
+    Val rowExists = row < rowEnd, lastRow = e.minimum(row, last);
     SmallVector<Vals> sums;
     for (int64_t part = 0; part < layout.parts; ++part)
       sums.push_back(loadSums(slab, slabRow, part));

@@ -25,6 +25,7 @@ private:
     Val memory;
   };
   Slab slabAt(int64_t index);
+  Vals biasOf(const WorkTile &tile, int64_t weightRow, Val inTile, int64_t count);
   void addBias(const WorkTile &tile, llvm::MutableArrayRef<Accumulator> sums);
   void stage(const Slab &slab, llvm::ArrayRef<Accumulator> sums);
   void stageRounded(const Slab &slab, llvm::ArrayRef<Accumulator> sums, int64_t part);

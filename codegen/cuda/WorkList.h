@@ -3,11 +3,11 @@
 //
 // One matrix: tiles run down a band of rows before they move on by columns, so that what runs at
 // the same time shares both rows and weights in the cache. Groups: one after the other, those
-// without rows left out; their sizes are known on the device alone, so each block first makes a
-// list of groups in shared memory.
+// without rows left out (GroupList.h).
 #ifndef EPIGRAPH_CODEGEN_CUDA_WORKLIST_H
 #define EPIGRAPH_CODEGEN_CUDA_WORKLIST_H
 
+#include "codegen/cuda/GroupList.h"
 #include "codegen/cuda/WideLayout.h"
 
 namespace epigraph::cuda {
@@ -16,7 +16,7 @@ namespace epigraph::cuda {
 struct WorkTile {
   Val matrix; ///< expert; 0 of an only matrix
   Val row;    ///< the first of the tile, of this block
-  Val rowEnd; ///< end of the rows that belong to it; more than 0
+  Val rowEnd; ///< end of the rows that belong to it; null where there is one tile along the rows
   Val column; ///< the first, in each part
 };
 
@@ -29,17 +29,19 @@ public:
   Vals forEachTile(llvm::ArrayRef<Val> initial,
                    llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const;
 
+  /// The block's first tile, where there is one tile along the rows; it always has one.
+  WorkTile firstTile() const;
+
 private:
-  void listGroups();
+  WorkTile tileOfColumns(Val index) const;
   WorkTile tileOfMatrix(Val index) const;
-  WorkTile tileOfGroup(Val index, Val group) const;
-  Val nextGroup(Val index, Val group) const;
-  Val groupField(Val group, int64_t field) const;
+  WorkTile tileOfGroup(Val index, Val place) const;
 
   const WideKernel &kernel;
   Emitter &e;
   int64_t bandRows; ///< of x that the blocks of a cluster compute together
-  Val rows;
+  GroupList groups;
+  Val rows;     ///< null where there is one tile along them
   Val rowTiles; ///< of a cluster, of an only matrix
 };
 
