@@ -16,6 +16,8 @@
 #include "codegen/cuda/MlaDecode.h"
 #include "codegen/cuda/PagedCache.h"
 
+#include <array>
+
 namespace epigraph::cuda {
 
 class MlaDecodeBlock {
@@ -37,7 +39,7 @@ public:
   static constexpr int64_t kWeights = kPages + kStages * kPage; ///< P, as its fragments lie
   static constexpr int64_t kFactors = kWeights + kHeads * kPageTokens * 2;
   static constexpr int64_t kBarriers = kFactors + kWarpgroup * 8; ///< two factors a thread
-  static constexpr int64_t kSharedBytes = kBarriers + 8 * (1 + 2 * 3 * kStages);
+  static constexpr int64_t kSharedBytes = kBarriers + 8 * (1 + 6 * kStages);
 
   /// Tensor maps, in the order of the function's parameters.
   enum Map { kQueryMap, kRopeMap, kCacheMap };
@@ -105,7 +107,7 @@ private:
 
   // MlaDecodeValues.cpp
   void runValues();
-  void addRightColumns(Val page, Accumulator &middle, Accumulator &right, bool last);
+  void addRightColumns(Val page, Accumulator &middle, Accumulator &right, bool isLast);
 
   // MlaDecodeOutput.cpp
   void rescale(llvm::MutableArrayRef<Val> registers, Pair factors);

@@ -80,14 +80,14 @@ MlaDecodeBlock::Weights MlaDecodeBlock::weigh(ScoreState &state) {
   Weights weights;
   Val scale = e.f32(problem.scale * std::numbers::log2e);
   for (int64_t r = 0; r < 2; ++r) {
-    Vals row;
+    Vals scores;
     for (auto [index, score] : llvm::enumerate(state.scores.registers))
       if (rowOf(static_cast<int64_t>(index)) == r)
-        row.push_back(score);
-    for (size_t count = row.size() / 2; count > 0; count /= 2)
+        scores.push_back(score);
+    for (size_t count = scores.size() / 2; count > 0; count /= 2)
       for (size_t i = 0; i < count; ++i)
-        row[i] = e.maximum(row[i], row[i + count]);
-    Val largest = e.warpMax(row[0], 4) * scale, before = state.maximum[r];
+        scores[i] = e.maximum(scores[i], scores[i + count]);
+    Val largest = e.warpMax(scores[0], 4) * scale, before = state.maximum[r];
     Val moves = largest > before + e.f32(kSlack);
     state.maximum[r] = e.select(moves, largest, before);
     weights.factors[r] = e.select(moves, e.exp2(before - largest), e.f32(1));
