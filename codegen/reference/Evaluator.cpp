@@ -148,6 +148,9 @@ absl::StatusOr<RuntimeValues> Evaluator::evaluate(Operation *op, const RuntimeVa
   if (!results) {
     EPIGRAPH_ASSIGN_OR_RETURN(results, evaluateRankOp(op, operands));
   }
+  if (!results) {
+    EPIGRAPH_ASSIGN_OR_RETURN(results, evaluatePeerOp(op, operands));
+  }
   if (!results)
     return absl::UnimplementedError("is unknown to the reference target, which runs func, epi, ep "
                                     "and exec operations from import to codegen");
@@ -242,6 +245,40 @@ absl::StatusOr<RuntimeValues> Evaluator::dispatch(ep::DispatchOp op, const Runti
       ExchangeValue{std::move(sorted.slots), std::move(sorted.counts)});
   return RuntimeValues{shared(std::move(result.rows)), shared(std::move(result.counts)),
                        std::move(exchange)};
+}
+
+Optional Evaluator::evaluatePeerOp(Operation *op, const RuntimeValues &operands) {
+  StringRef place = placeOf(op);
+  Member member = seat(ep::Axis::Expert, place);
+  auto tensor = [&](size_t index) -> const Tensor & { return tensorOf(operands[index]); };
+  return TypeSwitch<Operation *, Optional>(op)
+      .Case([&](ep::DispatchSendOp send) -> Optional {
+        peers.send(tensor(0), tensor(1), tensor(2), send.getXScale() ? tensor(3) : Tensor());
+        return RuntimeValues();
+      })
+      .Case([&](ep::DispatchReceiveOp receive) -> Optional {
+        EPIGRAPH_ASSIGN_OR_RETURN(
+            ReceivedTokens got,
+            peers.receive(receive.getPlacement().getLocalExperts(),
+                          static_cast<int64_t>(receive.getCapacity()), member));
+        RuntimeValues results{shared(std::move(got.rows)), shared(std::move(got.counts)),
+                              shared(std::move(got.received)), shared(std::move(got.places)),
+                              shared(std::move(got.weights))};
+        if (receive.getRowScales())
+          results.push_back(shared(std::move(got.scales)));
+        return results;
+      })
+      .Case([&](ep::CombineSendOp send) -> Optional {
+        auto rows = cast<RankedTensorType>(send.getRows().getType());
+        const bool round = context.roundToTypes && rows.getElementType().isBF16();
+        peers.sendSums(tensor(0), tensor(1), tensor(2), round);
+        return RuntimeValues();
+      })
+      .Case([&](ep::CombineReceiveOp receive) {
+        return one(peers.receiveSums(tensor(0), tensor(1), tensor(3),
+                                     static_cast<int64_t>(receive.getCapacity()), member));
+      })
+      .Default([](Operation *) { return Optional(std::nullopt); });
 }
 
 LogicalResult Evaluator::define(Operation *op, RuntimeValues results, Frame &frame,

@@ -8,6 +8,7 @@
 #include "codegen/reference/ArenaCheck.h"
 #include "codegen/reference/Collectives.h"
 #include "codegen/reference/PagedCache.h"
+#include "codegen/reference/PeerExchange.h"
 #include "codegen/reference/WeightProgram.h"
 #include "runtime/comm/LocalMesh.h"
 
@@ -79,11 +80,15 @@ private:
   Member seat(ep::Axis axis, llvm::StringRef place);
   absl::StatusOr<RuntimeValues> dispatch(ep::DispatchOp op, const RuntimeValues &operands,
                                          const Member &member);
+  /// The four parts of an exchange over the memory of peers.
+  absl::StatusOr<std::optional<RuntimeValues>> evaluatePeerOp(mlir::Operation *op,
+                                                              const RuntimeValues &operands);
   llvm::LogicalResult define(mlir::Operation *op, RuntimeValues results, Frame &frame,
                              ArenaCheck *arena);
   llvm::LogicalResult report(mlir::Operation *op, const absl::Status &status);
 
   RankContext context;
+  PeerExchange peers; ///< the exchange under way
 };
 
 } // namespace epigraph::reference

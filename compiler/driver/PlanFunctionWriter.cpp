@@ -186,8 +186,10 @@ LogicalResult PlanFunctionWriter::addCollective(Op op, plan::CollectiveKind kind
 }
 
 uint16_t PlanFunctionWriter::exchangeOf(ep::ScatterExpertsOp op) const {
-  ArrayRef<ep::ScatterExpertsOp> exchanges = extents_.getExchanges();
-  return static_cast<uint16_t>(llvm::find(exchanges, op) - exchanges.begin());
+  ArrayRef<RowExchange> exchanges = extents_.getExchanges();
+  auto found = llvm::find_if(
+      exchanges, [&](const RowExchange &other) { return other.op == op.getOperation(); });
+  return static_cast<uint16_t>(found - exchanges.begin());
 }
 
 LogicalResult PlanFunctionWriter::addScatter(ep::ScatterExpertsOp op) {

@@ -132,6 +132,24 @@ def ChooseCollectivesPass : Pass<"ep-choose-collectives", "::mlir::ModuleOp"> {
                         "Bytes from which a reduction is taken apart; -1: by cost">];
 }
 
+def LowerDispatchPass : Pass<"ep-lower-dispatch", "::mlir::ModuleOp"> {
+  let summary = "lowers dispatch and combine to sends and receives through the memory of peers";
+  let description = [{
+    `ep.dispatch` becomes `ep.dispatch_send` and `ep.dispatch_receive`, its `ep.combine` becomes `ep.combine_send` and
+    `ep.combine_receive`: kernels that write other ranks' memory, so that a rank gets a token's row once, and sends one row back for it,
+    however many of the token's experts it has. There is room (`capacity`) for the largest batch that `exec.limits` allow: for
+    `batch_tokens` rows of each rank, or for its share of them where all ranks have all tokens. Operations behind the combine that do
+    not need it, such as shared experts, move between the first send and receive, to be computed while rows are under way.
+
+    Precondition: `exec.limits` on the module; each dispatch over several ranks has one combine, in its block, whose weights are computed
+    before the dispatch. Postcondition: no dispatch over several ranks. Leaves alone: dispatches on one rank
+    (`--ep-decompose-dispatch`). Results change by the rounding of what each rank sends back.
+
+    Statistics: `exchanges` lowered, operations `hidden` behind dispatches.
+  }];
+  let dependentDialects = ["::epigraph::ep::EpDialect"];
+}
+
 def DecomposeDispatchPass : Pass<"ep-decompose-dispatch", "::mlir::ModuleOp"> {
   let summary = "decomposes dispatch and combine into local permutations and exchanges";
   let description = [{

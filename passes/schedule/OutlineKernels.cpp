@@ -41,7 +41,8 @@ bool isCompute(Operation &op) {
              epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::AddOp, epi::MulOp,
              epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp, epi::CastOp,
              epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp, epi::JoinRowsOp,
-             ep::AssignReplicasOp>(op);
+             ep::AssignReplicasOp, ep::DispatchSendOp, ep::DispatchReceiveOp, ep::CombineSendOp,
+             ep::CombineReceiveOp>(op);
 }
 
 /// Why an operation that no kernel can be built around stands here.

@@ -38,12 +38,23 @@ static RowExtent rowsOfResults(Operation &op, llvm::function_ref<RowExtent(Value
   return llvm::TypeSwitch<Operation *, RowExtent>(&op)
       .Case([](epi::OutputRowsOp) { return RowExtent{Kind::Outputs, 0, 1}; })
       .Case([&](epi::UnpermuteOp unpermute) { return of(unpermute.getSlots()); })
+      .Case([&](ep::CombineReceiveOp combine) { return of(combine.getIds()); })
       .Default([&](Operation *op) {
         for (Value operand : op->getOperands())
           if (hasDynamicRows(operand.getType()))
             return of(operand);
         return RowExtent{Kind::Static, 0, 1};
       });
+}
+
+RowExtent RowExtents::addExchange(Operation *op, RowExtent sent, int64_t localExperts) {
+  // At worst every rank sends all of its rows here, each to as many experts as a token takes and
+  // this rank has. A permuted row count is a token count times top_k.
+  const int64_t copies = std::min(sent.factor, localExperts);
+  RowExtent tokens = sent;
+  tokens.factor = 1;
+  exchanges.push_back({op, sent, expert * maxRows(tokens) * copies});
+  return {Kind::Received, static_cast<unsigned>(exchanges.size() - 1), 1};
 }
 
 LogicalResult RowExtents::visitLaunch(exec::LaunchOp launch) {
@@ -71,6 +82,16 @@ LogicalResult RowExtents::visitLaunch(exec::LaunchOp launch) {
       int64_t topK = cast<RankedTensorType>(permute.getIds().getType()).getDimSize(1);
       inner[permute.getRows()].factor = rows.factor * topK;
       launchRows = rows;
+    } else if (auto send = dyn_cast<ep::DispatchSendOp>(op)) {
+      launchRows = sent = of(send.getX());
+      sent.factor *= cast<RankedTensorType>(send.getIds().getType()).getDimSize(1);
+    } else if (auto receive = dyn_cast<ep::DispatchReceiveOp>(op)) {
+      RowExtent received = addExchange(launch, sent, receive.getPlacement().getLocalExperts());
+      inner[receive.getRows()] = received;
+      if (receive.getRowScales())
+        inner[receive.getRowScales()] = received;
+    } else if (auto send = dyn_cast<ep::CombineSendOp>(op)) {
+      launchRows = of(send.getRows());
     } else if (auto append = dyn_cast<epi::KvAppendOp>(op)) {
       launchRows = of(append.getFirst());
     } else if (auto halve = dyn_cast<epi::HalveRowsOp>(op)) {
@@ -131,9 +152,9 @@ LogicalResult RowExtents::visit(Operation &op) {
         return success();
       })
       .Case([&](ep::ScatterExpertsOp op) {
-        set(op.getReceived(), {Kind::Received, static_cast<unsigned>(exchanges.size()), 1});
+        set(op.getReceived(),
+            addExchange(op, extents.at(op.getRows()), op.getPlacement().getLocalExperts()));
         set(op.getReceivedCounts(), {});
-        exchanges.push_back(op);
         return success();
       })
       .Case([&](ep::GatherExpertsOp op) {
@@ -184,15 +205,8 @@ int64_t RowExtents::maxRows(RowExtent extent) const {
   case Kind::LocalTokens:
     return extent.count(llvm::divideCeil(limits.getBatchTokens(),
                                          extent.axis == ep::Axis::Expert ? expert : tensor));
-  case Kind::Received: {
-    // At worst every rank sends all of its rows here, each to as many experts as a token takes
-    // and this rank has. A permuted row count is a token count times top_k.
-    ep::ScatterExpertsOp exchange = exchanges[extent.exchange];
-    RowExtent sent = of(exchange.getRows());
-    int64_t copies = std::min(sent.factor, exchange.getPlacement().getLocalExperts());
-    sent.factor = 1;
-    return expert * maxRows(sent) * copies * extent.factor;
-  }
+  case Kind::Received:
+    return exchanges[extent.exchange].received * extent.factor;
   }
   llvm_unreachable("all kinds of rows are covered");
 }

@@ -37,6 +37,14 @@ struct RowExtent {
   friend bool operator==(const RowExtent &, const RowExtent &) = default;
 };
 
+/// An exchange that makes rows arrive: an ep.scatter_experts, or the launch of a kernel around an
+/// ep.dispatch_receive.
+struct RowExchange {
+  mlir::Operation *op;
+  RowExtent sent;   ///< rows for experts that each rank sends
+  int64_t received; ///< the most that can arrive at one
+};
+
 /// The row extents of the values of one function that holds launches and exchanges
 /// (after --exec-outline-kernels). Valid until the function or its kernels change.
 ///
@@ -63,7 +71,7 @@ public:
   int64_t maxBytes(mlir::Value value) const;
 
   /// Exchanges of the function, numbered in their order.
-  llvm::ArrayRef<ep::ScatterExpertsOp> getExchanges() const { return exchanges; }
+  llvm::ArrayRef<RowExchange> getExchanges() const { return exchanges; }
 
   /// Elements of one row of a tensor.
   static int64_t getRowElements(mlir::RankedTensorType type);
@@ -72,13 +80,16 @@ private:
   mlir::LogicalResult visit(mlir::Operation &op);
   mlir::LogicalResult visitLaunch(exec::LaunchOp launch);
   void set(mlir::Value value, RowExtent rows);
+  /// Numbers an exchange in which every rank sends `sent`, and gives what arrives.
+  RowExtent addExchange(mlir::Operation *op, RowExtent sent, int64_t localExperts);
   mlir::FailureOr<RowExtent> ofShare(mlir::Operation *op, RowExtent rows, ep::Axis axis) const;
 
   exec::LimitsAttr limits;
   int64_t expert = 1, tensor = 1; ///< ranks along each axis
   llvm::DenseMap<mlir::Value, RowExtent> extents;
   llvm::DenseMap<mlir::Operation *, RowExtent> launches;
-  llvm::SmallVector<ep::ScatterExpertsOp> exchanges;
+  llvm::SmallVector<RowExchange> exchanges;
+  RowExtent sent; ///< by the last ep.dispatch_send
 };
 
 } // namespace epigraph

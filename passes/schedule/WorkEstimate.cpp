@@ -185,11 +185,9 @@ int64_t WorkEstimate::rows(RowExtent extent) const {
     int64_t ranks = extent.axis == ep::Axis::Expert ? expertRanks : tensorRanks;
     return extent.count(static_cast<int64_t>(llvm::divideCeil(step.tokens, ranks)));
   }
-  case Kind::Received: {
+  case Kind::Received:
     // Chosen evenly, experts get from all ranks as many rows as each rank sends.
-    ep::ScatterExpertsOp exchange = extents.getExchanges()[extent.exchange];
-    return rows(extents.of(exchange.getRows())) * extent.factor;
-  }
+    return rows(extents.getExchanges()[extent.exchange].sent) * extent.factor;
   }
   llvm_unreachable("all kinds of rows are covered");
 }

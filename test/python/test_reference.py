@@ -125,6 +125,7 @@ PASSES = {
     # Taken apart at any length.
     "--ep-choose-collectives=threshold=0": "canonicalize --ep-partition-tensor=tensor=2,expert=2 "
                                            "--ep-partition-experts=ranks=2",
+    "--ep-lower-dispatch": "partition",
     "--ep-decompose-dispatch": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",
