@@ -19,7 +19,7 @@ template <typename T> T elementAt(absl::Span<const uint8_t> bytes, size_t index)
   return value;
 }
 
-absl::Status checkShape(const TensorView &view, mlir::RankedTensorType expected) {
+absl::Status checkShape(const StoredTensor &view, mlir::RankedTensorType expected) {
   bool equal = view.shape.size() == static_cast<size_t>(expected.getRank());
   for (size_t i = 0; equal && i < view.shape.size(); ++i)
     equal = view.shape[i] == static_cast<uint64_t>(expected.getDimSize(static_cast<unsigned>(i)));
@@ -69,7 +69,7 @@ absl::StatusOr<Tensor> CheckpointWeights::load(std::string_view name,
 absl::StatusOr<Tensor> CheckpointWeights::loadRows(std::string_view name,
                                                    mlir::RankedTensorType expected, int64_t begin,
                                                    int64_t end) {
-  const TensorView *view = checkpoint.find(name);
+  const StoredTensor *view = checkpoint.find(name);
   if (!view)
     return absl::NotFoundError(
         absl::StrCat("weight \"", abslView(name), "\" is not in the checkpoint ",

@@ -154,7 +154,7 @@ public:
 
 private:
   bool compare(const std::string &name, llvm::ArrayRef<int64_t> shape, Type element) {
-    const TensorView *tensor = checkpoint_.find(name);
+    const StoredTensor *tensor = checkpoint_.find(name);
     if (!tensor) {
       problems_.push_back(name + " is missing");
       return false;

@@ -33,21 +33,21 @@ void appendList(std::string &message, std::string_view title,
 } // namespace
 
 bool WeightLedger::hasPrefix(std::string_view prefix) const {
-  absl::Span<const TensorView *const> tensors = checkpoint_.tensors();
+  absl::Span<const StoredTensor *const> tensors = checkpoint_.tensors();
   auto first = std::lower_bound(
       tensors.begin(), tensors.end(), prefix,
-      [](const TensorView *tensor, std::string_view name) { return tensor->name < name; });
+      [](const StoredTensor *tensor, std::string_view name) { return tensor->name < name; });
   return first != tensors.end() && (*first)->name.starts_with(prefix);
 }
 
 std::optional<DType> WeightLedger::dtypeOf(std::string_view name) const {
-  const TensorView *tensor = checkpoint_.find(name);
+  const StoredTensor *tensor = checkpoint_.find(name);
   return tensor ? std::optional(tensor->dtype) : std::nullopt;
 }
 
 DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shape,
                          absl::Span<const DType> dtypes) {
-  const TensorView *tensor = checkpoint_.find(name);
+  const StoredTensor *tensor = checkpoint_.find(name);
   if (!tensor) {
     missing_.push_back(name);
     return dtypes.front();
@@ -66,12 +66,12 @@ DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shap
 }
 
 void WeightLedger::ignore(std::string_view name) {
-  if (const TensorView *tensor = checkpoint_.find(name))
+  if (const StoredTensor *tensor = checkpoint_.find(name))
     booked_.try_emplace(tensor, 0);
 }
 
 void WeightLedger::summarize(ImportSummary &summary) const {
-  for (const TensorView *tensor : checkpoint_.tensors()) {
+  for (const StoredTensor *tensor : checkpoint_.tensors()) {
     auto entry = booked_.find(tensor);
     int64_t uses = entry == booked_.end() ? 0 : entry->second;
     if (uses == 0) {
@@ -87,7 +87,7 @@ void WeightLedger::summarize(ImportSummary &summary) const {
 
 std::vector<std::string> WeightLedger::extra() const {
   std::vector<std::string> result;
-  for (const TensorView *tensor : checkpoint_.tensors())
+  for (const StoredTensor *tensor : checkpoint_.tensors())
     if (!booked_.count(tensor) && !isDerivedBuffer(tensor->name))
       result.push_back(tensor->name);
   return result;

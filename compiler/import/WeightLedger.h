@@ -52,7 +52,7 @@ private:
   std::vector<std::string> extra() const;
 
   const Checkpoint &checkpoint_;
-  std::unordered_map<const TensorView *, int64_t> booked_; ///< how often; 0: ignored
+  std::unordered_map<const StoredTensor *, int64_t> booked_; ///< how often; 0: ignored
   std::vector<std::string> missing_;
   std::vector<std::string> wrongShape_; ///< "NAME (found [2, 3], expected [4])"
   std::vector<std::string> wrongType_;

@@ -84,7 +84,7 @@ absl::Status Checkpoint::openShards(const std::filesystem::path &indexPath) {
   shards_.reserve(files.size());
   for (const std::string &file : files) {
     EPIGRAPH_RETURN_IF_ERROR(withContext(addShard(directory_ / file), indexPath.string()));
-    for (const TensorView &tensor : shards_.back().tensors()) {
+    for (const StoredTensor &tensor : shards_.back().tensors()) {
       auto [it, inserted] = found.emplace(tensor.name, file);
       if (!inserted)
         return withCode(ErrorCode::WrongIndex,
@@ -111,18 +111,18 @@ absl::Status Checkpoint::openShards(const std::filesystem::path &indexPath) {
 
 void Checkpoint::index() {
   for (const SafetensorsFile &shard : shards_)
-    for (const TensorView &tensor : shard.tensors()) {
+    for (const StoredTensor &tensor : shard.tensors()) {
       ordered_.push_back(&tensor);
       totalBytes_ += tensor.bytes.size();
     }
   std::sort(ordered_.begin(), ordered_.end(),
-            [](const TensorView *a, const TensorView *b) { return a->name < b->name; });
+            [](const StoredTensor *a, const StoredTensor *b) { return a->name < b->name; });
 }
 
-const TensorView *Checkpoint::find(std::string_view name) const {
+const StoredTensor *Checkpoint::find(std::string_view name) const {
   auto it = std::lower_bound(
       ordered_.begin(), ordered_.end(), name,
-      [](const TensorView *tensor, std::string_view value) { return tensor->name < value; });
+      [](const StoredTensor *tensor, std::string_view value) { return tensor->name < value; });
   return it != ordered_.end() && (*it)->name == name ? *it : nullptr;
 }
 

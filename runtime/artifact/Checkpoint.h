@@ -26,10 +26,10 @@ public:
   static absl::StatusOr<Checkpoint> open(const std::filesystem::path &directory);
 
   /// The tensor called `name`, or null. Valid as long as this object, also after a move.
-  const TensorView *find(std::string_view name) const;
+  const StoredTensor *find(std::string_view name) const;
 
   /// All tensors, in the order of their names.
-  absl::Span<const TensorView *const> tensors() const { return ordered_; }
+  absl::Span<const StoredTensor *const> tensors() const { return ordered_; }
 
   /// Bytes of all tensors.
   uint64_t totalBytes() const { return totalBytes_; }
@@ -43,7 +43,7 @@ private:
   std::filesystem::path directory_;
   std::vector<SafetensorsFile> shards_;
   std::vector<std::string> shardNames_;
-  std::vector<const TensorView *> ordered_; ///< by name
+  std::vector<const StoredTensor *> ordered_; ///< by name
   uint64_t totalBytes_ = 0;
 };
 

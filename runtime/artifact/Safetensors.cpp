@@ -32,7 +32,7 @@ absl::StatusOr<uint64_t> headerSize(absl::Span<const uint8_t> file) {
 
 } // namespace
 
-uint64_t TensorView::elements() const { return bytes.size() / dtypeBytes(dtype); }
+uint64_t StoredTensor::elements() const { return bytes.size() / dtypeBytes(dtype); }
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path &path) {
   EPIGRAPH_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
@@ -64,7 +64,7 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::parse(absl::Span<const uint8_t>
   return result;
 }
 
-const TensorView *SafetensorsFile::find(std::string_view name) const {
+const StoredTensor *SafetensorsFile::find(std::string_view name) const {
   auto it = byName_.find(name);
   return it == byName_.end() ? nullptr : &tensors_[it->second];
 }

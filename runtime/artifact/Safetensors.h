@@ -23,7 +23,7 @@ namespace epigraph {
 /// One tensor of a file. Row-major, little-endian.
 /// NOTE: the format does not align tensors; read elements with memcpy unless the writer is known to
 /// align.
-struct TensorView {
+struct StoredTensor {
   std::string name; ///< any UTF-8
   DType dtype = DType::F32;
   std::vector<uint64_t> shape;     ///< empty for a scalar
@@ -48,17 +48,17 @@ public:
                                                std::string_view source);
 
   /// The tensor called `name`, or null. Valid as long as this object, also after a move.
-  const TensorView *find(std::string_view name) const;
+  const StoredTensor *find(std::string_view name) const;
 
   /// All tensors, in the order of their data.
-  absl::Span<const TensorView> tensors() const { return tensors_; }
+  absl::Span<const StoredTensor> tensors() const { return tensors_; }
 
   /// The header's "__metadata__"; empty when there is none.
   const std::map<std::string, std::string> &metadata() const { return metadata_; }
 
 private:
   std::optional<MappedFile> file_;
-  std::vector<TensorView> tensors_;
+  std::vector<StoredTensor> tensors_;
   std::map<std::string_view, size_t> byName_; ///< views of tensors_[i].name
   std::map<std::string, std::string> metadata_;
 };

@@ -19,7 +19,7 @@ std::vector<uint64_t> shapeOf(const plan::Weight &weight) {
   return {weight.shape()->begin(), weight.shape()->end()};
 }
 
-absl::Status checkWeight(const plan::Weight &weight, const TensorView *tensor,
+absl::Status checkWeight(const plan::Weight &weight, const StoredTensor *tensor,
                          const std::string &file) {
   const std::string where =
       absl::StrCat(file, ": weight '", abslView(weight.name()->string_view()), "'");
@@ -61,7 +61,7 @@ absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Dri
     const plan::Weight &weight = *planned.Get(i);
     if (!isHere(&weight))
       continue;
-    const TensorView *tensor = result.file->find(weight.name()->string_view());
+    const StoredTensor *tensor = result.file->find(weight.name()->string_view());
     EPIGRAPH_RETURN_IF_ERROR(checkWeight(weight, tensor, path.string()));
     EPIGRAPH_ASSIGN_OR_RETURN(
         result.weights[i],

@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   }
   uint64_t total = 0;
-  for (const TensorView &tensor : file->tensors()) {
+  for (const StoredTensor &tensor : file->tensors()) {
     uint64_t elements = 1;
     for (uint64_t extent : tensor.shape)
       elements *= extent;

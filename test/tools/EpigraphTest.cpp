@@ -89,7 +89,7 @@ TEST_F(Epigraph, WritesLogits) {
   const auto expect = [&](const char *file, const char *name, const std::vector<float> &expected) {
     const absl::StatusOr<SafetensorsFile> opened = SafetensorsFile::open(folder.path() / file);
     ASSERT_TRUE(opened.ok()) << opened.status();
-    const TensorView *tensor = opened->find(name);
+    const StoredTensor *tensor = opened->find(name);
     ASSERT_NE(tensor, nullptr);
     EXPECT_EQ(tensor->dtype, DType::F32);
     EXPECT_EQ(tensor->shape, (std::vector<uint64_t>{expected.size() / 32, 32}));

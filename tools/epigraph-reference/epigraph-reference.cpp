@@ -117,7 +117,7 @@ absl::StatusOr<std::vector<int32_t>> readIds(const std::string &argument) {
     return absl::InvalidArgumentError(
         absl::StrCat("--ids-file ", argument, ": expected FILE.safetensors:TENSOR"));
   EPIGRAPH_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::open(argument.substr(0, colon)));
-  const TensorView *view = file.find(argument.substr(colon + 1));
+  const StoredTensor *view = file.find(argument.substr(colon + 1));
   if (!view || (view->dtype != DType::I32 && view->dtype != DType::I64))
     return absl::InvalidArgumentError(
         absl::StrCat("--ids-file ", argument, ": expected an I32 or I64 tensor of that name"));

@@ -80,7 +80,7 @@ TEST_F(CompileTest, WeightsAreThoseOfThePlan) {
   ASSERT_TRUE(shared.ok() && own.ok());
   size_t found = 0;
   for (const plan::Weight *weight : *artifact->plan()->weights()) {
-    const TensorView *tensor = (weight->shared() ? *shared : *own).find(weight->name()->str());
+    const StoredTensor *tensor = (weight->shared() ? *shared : *own).find(weight->name()->str());
     ASSERT_NE(tensor, nullptr) << weight->name()->str();
     EXPECT_EQ(tensor->bytes.size(), weightBytes(*weight));
     // Files are mapped at pages: what lies before a tensor must not misalign it.

@@ -24,7 +24,7 @@ void writeShard(const TestFolder &folder, const std::string &name,
 
 std::vector<std::string> names(const Checkpoint &checkpoint) {
   std::vector<std::string> result;
-  for (const TensorView *tensor : checkpoint.tensors())
+  for (const StoredTensor *tensor : checkpoint.tensors())
     result.push_back(tensor->name);
   return result;
 }
@@ -58,7 +58,7 @@ TEST(CheckpointTest, ReadsTheSmallModel) {
       Checkpoint::open(EPIGRAPH_SOURCE_DIR "/models/tiny-deepseek-v3");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   EXPECT_EQ(checkpoint->totalBytes(), 17592832u); // As its index says.
-  const TensorView *embedding = checkpoint->find("model.embed_tokens.weight");
+  const StoredTensor *embedding = checkpoint->find("model.embed_tokens.weight");
   ASSERT_NE(embedding, nullptr);
   EXPECT_EQ(embedding->dtype, DType::BF16);
   EXPECT_EQ(embedding->shape, (std::vector<uint64_t>{2048, 192}));

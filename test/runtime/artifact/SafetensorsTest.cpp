@@ -42,12 +42,12 @@ TEST(SafetensorsTest, ReadsViewsInOrderOfData) {
   EXPECT_EQ(moved.metadata().at("format"), "pt");
   EXPECT_EQ(moved.tensors()[0].name, std::string("é\0/a", 5));
 
-  const TensorView *scalar = moved.find(std::string_view("é\0/a", 5));
+  const StoredTensor *scalar = moved.find(std::string_view("é\0/a", 5));
   ASSERT_NE(scalar, nullptr);
   EXPECT_TRUE(scalar->shape.empty());
   EXPECT_EQ(scalar->elements(), 1u);
   EXPECT_EQ(scalar->dtype, DType::BF16);
-  const TensorView *matrix = moved.find("b");
+  const StoredTensor *matrix = moved.find("b");
   ASSERT_NE(matrix, nullptr);
   EXPECT_EQ(matrix->shape, (std::vector<uint64_t>{2, 1}));
   EXPECT_EQ(matrix->elements(), 2u);

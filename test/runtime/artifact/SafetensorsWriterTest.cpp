@@ -37,7 +37,7 @@ TEST(SafetensorsWriterTest, WritesWhatIsReadBack) {
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->metadata().at("format"), "pt");
   std::vector<uint8_t> bytes = someBytes(26);
-  const TensorView *first = file->find(kTensors[0].name);
+  const StoredTensor *first = file->find(kTensors[0].name);
   ASSERT_NE(first, nullptr);
   EXPECT_EQ(first->dtype, DType::F32);
   EXPECT_EQ(first->shape, kTensors[0].shape);
