@@ -8,7 +8,6 @@ ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
 // CHECK: st.relaxed.sys.global.b64
 // CHECK: st.global.v4
 // CHECK: fence.acq_rel.sys
-// CHECK-NEXT: {{.*}}
 // CHECK: st.relaxed.sys.global.b32
 exec.kernel @send(%x: tensor<?x2048xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>) {
   ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 32, ranks = 2>, capacity = 64 : i64}
