@@ -247,7 +247,7 @@ def time_exchange(ranks, tokens, repeats: int = 50) -> float:
     return best
 
 
-def bench() -> None:
+def benchmark() -> None:
     for name in ("deepseek_v3_quantized", "deepseek_v3"):
         for count in (1, 8, 32, 128, 512):
             ranks = ranks_of(name)
@@ -257,4 +257,4 @@ def bench() -> None:
 
 
 if __name__ == "__main__":
-    bench()
+    benchmark()

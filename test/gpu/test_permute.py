@@ -101,7 +101,7 @@ def test_unpermute(library, name, count):
     assert rest.isnan().all(), "rows past the count were written"
 
 
-def bench(library):
+def benchmark(library):
     generator = torch.Generator().manual_seed(0)
     for tokens in (1, 8, 32, 128, 512, 4096):
         ids = random_ids(tokens, 8, 256, 10000, generator)
@@ -118,4 +118,4 @@ def bench(library):
 
 
 if __name__ == "__main__":
-    bench(compiled("permute"))
+    benchmark(compiled("permute"))
