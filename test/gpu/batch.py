@@ -66,7 +66,7 @@ class Batch:
                 self.tile_items.append((token + first, count, row, old + first, 0, last // PAGE + 1, 0, 1))
             token += new
 
-    def _upload(self, peers: int) -> None:
+    def _upload(self, peers: int = 0) -> None:
         def ints(values):
             return torch.tensor(list(values) or [0], dtype=torch.int32, device="cuda")
 
