@@ -141,13 +141,20 @@ void KernelAssembly::addFunction(const FunctionSpec &spec,
   std::string symbol = deviceSymbol(kernel.getSymName());
   if (!spec.suffix.empty())
     symbol += "_" + spec.suffix;
-  ImplicitLocOpBuilder b(kernel.getLoc(), kernel.getContext());
-  b.setInsertionPointToEnd(module.getBody());
-  LLVM::LLVMFuncOp function = declare(b, kernel, symbol, spec);
-  b.setInsertionPointToStart(function.addEntryBlock(b));
-  KernelFrame frame(kernel, b, function.getArguments(), spec.maps.size());
-  body(frame);
-  LLVM::ReturnOp::create(b, ValueRange());
+  // The same form may be the best for few rows and for many, and not between: variants share it.
+  const bool isThere = llvm::any_of(built.variants, [&](const DeviceVariant &variant) {
+    return llvm::any_of(variant.launches,
+                        [&](const DeviceLaunch &launch) { return launch.symbol == symbol; });
+  });
+  if (!isThere) {
+    ImplicitLocOpBuilder b(kernel.getLoc(), kernel.getContext());
+    b.setInsertionPointToEnd(module.getBody());
+    LLVM::LLVMFuncOp function = declare(b, kernel, symbol, spec);
+    b.setInsertionPointToStart(function.addEntryBlock(b));
+    KernelFrame frame(kernel, b, function.getArguments(), spec.maps.size());
+    body(frame);
+    LLVM::ReturnOp::create(b, ValueRange());
+  }
   if (built.variants.empty())
     beginVariant();
   built.variants.back().launches.push_back(launchOf(spec, std::move(symbol)));

@@ -11,7 +11,11 @@ namespace epigraph::cuda {
 namespace {
 
 constexpr int64_t kLaneBytes = 16;
+/// What the four lanes of a row read together; no row is shorter.
+constexpr int64_t kLoadBytes = 4 * kLaneBytes;
 constexpr int64_t kMostSplit = 8;
+/// Share of the multiprocessors that have work, from which more blocks gain less than longer ones.
+constexpr double kFullShare = 0.8;
 /// Columns that a thread stores at once.
 constexpr int64_t kStored = 2;
 
@@ -120,31 +124,45 @@ bool canBeSkinny(const LinearProblem &problem, const LinearEpilogue &epilogue) {
   const bool hasBf16 = problem.xType().isBF16() && problem.wType().isBF16();
   const bool hasFp8 = problem.xScale && problem.wScale;
   return (hasBf16 || hasFp8) && !epilogue.quantized() && isAligned(problem.depth) &&
-         isAligned(problem.w.offset) && isAligned(problem.x.offset) &&
-         isAligned(problem.x.rowStride) &&
+         problem.depth * bytes >= kLoadBytes && isAligned(problem.w.offset) &&
+         isAligned(problem.x.offset) && isAligned(problem.x.rowStride) &&
          (problem.kind != LinearKind::Heads || isAligned(problem.x.strides[0])) &&
          (!hasFp8 || epilogue.parts() == 1 || epilogue.columns() % 16 == 0);
 }
 
+/// The best of what was measured for DeepSeek-V3's projections (docs/cuda-kernels.md).
 SkinnyTile skinnyTile(const LinearProblem &problem, const LinearEpilogue &epilogue,
                       int64_t mostRows, const CudaTarget &target) {
+  const int64_t matrices = problem.kind == LinearKind::Linear ? 1 : problem.matrices;
+  auto blocksOf = [&](const SkinnyTile &tile) -> int64_t {
+    const int64_t columns = SkinnyLayout(problem, epilogue, tile).columns;
+    return llvm::divideCeil(epilogue.columns(), columns) * matrices;
+  };
   const bool isFp8 = !problem.wType().isBF16();
   SkinnyTile tile;
   tile.rows = mostRows <= 8 ? 8 : mostRows <= 16 ? 16 : 32;
-  // Rows of x are read once for each block: the more of them, the more weights share them. The sums
-  // of a block of K take as many registers again.
-  const int64_t shared = isFp8 ? std::min<int64_t>(tile.rows / 8, 2) : tile.rows / 8;
-  tile.fragments = epilogue.parts() * std::max<int64_t>(1, shared / epilogue.parts());
-  tile.unroll = tile.fragments == 1 ? 4 : 2;
+  // Rows of x are read once for each block: the more of them, the more weights should share them.
+  const int64_t together = tile.rows == 32 ? 2 : 1;
+  tile.fragments = epilogue.parts() * llvm::divideCeil(together, epilogue.parts());
+  tile.unroll = tile.fragments == 1 && !(isFp8 && tile.rows > 8) ? 4 : 2;
+  // Warps side by side have a longer part of K each, and start and end less often.
+  SkinnyTile wide = tile;
+  wide.warpsAcross = 2;
+  wide.warpsDeep = 4;
+  if (tile.rows == 16 && !isFp8) {
+    wide.fragments = epilogue.parts() * llvm::divideCeil(int64_t(2), epilogue.parts());
+    wide.unroll = 2;
+  }
+  if (tile.rows <= 16 && static_cast<double>(blocksOf(wide)) >=
+                             static_cast<double>(target.multiprocessors) * kFullShare)
+    tile = wide;
   const int64_t iterations = SkinnyLayout(problem, epilogue, tile).iterations;
   while (tile.warpsDeep > 1 && iterations < tile.warpsDeep) {
     tile.warpsDeep /= 2;
     tile.warpsAcross *= 2;
   }
-  const int64_t columns = SkinnyLayout(problem, epilogue, tile).columns;
-  const int64_t tiles = llvm::divideCeil(epilogue.columns(), columns);
   while (problem.kind == LinearKind::Linear && tile.split < kMostSplit &&
-         tiles * tile.split < target.multiprocessors &&
+         blocksOf(tile) * tile.split * 2 < target.multiprocessors &&
          iterations >= tile.warpsDeep * tile.split * 2)
     tile.split *= 2;
   return tile;
