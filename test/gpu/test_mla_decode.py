@@ -58,7 +58,7 @@ class Problem:
 
     def operands(self):
         if self.kernel.description["name"] == "heads_16_of_views":
-            return [self.queries.reshape(self.batch.tokens, -1), self.cache]
+            return [self.queries.flatten(1), self.cache]
         return [self.queries[..., : self.latent], self.queries[..., self.latent :], self.cache]
 
     def expected(self) -> torch.Tensor:
