@@ -20,7 +20,7 @@ using reference::Tensor;
 constexpr uint64_t kMaxIrBytes = uint64_t{1} << 28;
 
 /// A saved tensor, float32 or int32.
-absl::StatusOr<Tensor> tensorOf(const TensorView &view) {
+absl::StatusOr<Tensor> tensorOf(const StoredTensor &view) {
   reference::Shape shape(view.shape.begin(), view.shape.end());
   const size_t elements = static_cast<size_t>(view.elements());
   if (view.dtype == DType::F32) {
@@ -43,7 +43,7 @@ public:
 
   /// Nothing where there is no such tensor.
   absl::StatusOr<std::optional<Tensor>> find(const std::string &name) const {
-    const TensorView *view = file_.find(name);
+    const StoredTensor *view = file_.find(name);
     if (!view)
       return std::optional<Tensor>();
     EPIGRAPH_ASSIGN_OR_RETURN(Tensor tensor, tensorOf(*view));
