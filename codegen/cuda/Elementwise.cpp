@@ -42,4 +42,9 @@ Val roundTo(Emitter &e, Type element, Val x) {
   return element.isF32() ? x : e.toF32(e.fromF32(x, element));
 }
 
+Val quotient(Emitter &e, Val x, Val divisor, Val inverse) {
+  Val estimate = x * inverse;
+  return e.fma(e.fma(e.negate(estimate), divisor, x), inverse, estimate);
+}
+
 } // namespace epigraph::cuda

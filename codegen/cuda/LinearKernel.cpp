@@ -16,7 +16,7 @@ namespace {
 
 /// Numbers of rows up to which weights are streamed, each in tiles of their own; of each matrix,
 /// where there are groups.
-constexpr int64_t kFewRows[] = {8, 16, 32};
+constexpr int64_t kFewRows[] = {8, 16};
 
 FailureOr<LinearProblem> problemOf(KernelAssembly &assembly, Operation *op) {
   return llvm::TypeSwitch<Operation *, FailureOr<LinearProblem>>(op)

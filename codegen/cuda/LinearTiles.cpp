@@ -3,6 +3,8 @@
 // needs for the weights. Numbers are an H200's, fitted to measurements of all tiles.
 #include "codegen/cuda/LinearTiles.h"
 
+#include <cmath>
+
 #include "codegen/cuda/WideLinear.h"
 
 namespace epigraph::cuda {
@@ -10,25 +12,39 @@ namespace {
 
 /// Bytes of shared memory that wgmma reads in a cycle.
 constexpr double kSharedBytes = 128;
-/// Bytes that a multiprocessor gets from the second-level cache in a cycle, when all read.
-constexpr double kCacheBytes = 32;
+/// Bytes that a multiprocessor gets from the second-level cache in a cycle.
+constexpr double kCacheBytes = 70;
 /// Bytes of memory in a cycle, for all of them: 4.5 TB/s at 1.75 GHz.
 constexpr double kMemoryBytes = 2570;
-/// From the start of a block to its first product, and from the last one's sums to the next tile.
-constexpr double kStartCycles = 1800;
-constexpr double kStoreCyclesOfValue = 0.07;
-/// What it takes blocks of a cluster to exchange sums.
-constexpr double kSplitCycles = 1200;
+/// From the start of a launch to its first product.
+constexpr double kStartCycles = 3000;
+/// Between the tiles of a block; and for each value of a tile, to store it.
+constexpr double kTileCycles = 300, kStoreCyclesOfValue = 0.07;
+/// What it takes the blocks of a cluster to start, exchange sums and end, for every tile.
+constexpr double kSplitCycles = 8000;
 /// Share of the rate of products that is reached.
-constexpr double kProductShare = 0.88;
+constexpr double kProductShare = 0.86;
+/// With scales, sums are multiplied and added between products: so many times as long. The sums of
+/// a swapped tile need a scale each, and one warpgroup alone has nobody to multiply meanwhile.
+constexpr double kScaled = 1.32, kScaledSwapped = 1.52, kScaledAlone = 1.72;
+/// Share of the clusters of blocks, of as many as there is room for, that are resident together.
+constexpr double kClusterShare = 0.9;
+
+double scaledFactor(const WideLayout &layout) {
+  if (!layout.isFp8)
+    return 1;
+  if (layout.warpgroups == 1)
+    return kScaledAlone;
+  return layout.tile.swapped ? kScaledSwapped : kScaled;
+}
 
 /// Cycles of the products of one stage.
 double productCycles(const WideLayout &layout) {
-  const double width = static_cast<double>(layout.fragmentWidth);
+  const auto width = static_cast<double>(layout.fragmentWidth);
   // 64 x width x 32 bytes: half a cycle a column, or as long as shared memory is read.
   const double reads = (64.0 + width) * 32 / kSharedBytes;
   const double steps = 4.0 * static_cast<double>(layout.fragments * layout.warpgroups);
-  return steps * std::max(width / 2, reads) / kProductShare;
+  return steps * std::max(width / 2, reads) / kProductShare * scaledFactor(layout);
 }
 
 double stageCycles(const WideLayout &layout) {
@@ -51,10 +67,12 @@ double cyclesOf(const LinearProblem &problem, const LinearEpilogue &epilogue,
                 const WideLayout &layout, int64_t rows, const CudaTarget &target) {
   const WideTile &tile = layout.tile;
   const int64_t tiles = rowTiles(problem, tile, rows) * layout.columnTiles;
-  const int64_t clusters = target.multiprocessors / layout.cluster;
-  const auto waves = static_cast<double>(llvm::divideCeil(tiles, clusters));
+  double clusters = static_cast<double>(target.multiprocessors / layout.cluster);
+  if (layout.cluster > 1)
+    clusters = std::floor(clusters * kClusterShare);
+  const double waves = std::ceil(static_cast<double>(tiles) / clusters);
   const auto stages = static_cast<double>(llvm::divideCeil(layout.blocksOfDepth, tile.split));
-  double ofTile = stages * stageCycles(layout) +
+  double ofTile = stages * stageCycles(layout) + kTileCycles +
                   kStoreCyclesOfValue * static_cast<double>(tile.rows * layout.weightRows);
   if (tile.split > 1)
     ofTile += kSplitCycles;

@@ -42,12 +42,6 @@ Position moved(Position at, llvm::function_ref<int64_t(int64_t)> map) {
   return {start, at.step ? map(at.start + at.step) - start : 0};
 }
 
-/// x / divisor, correctly rounded, from inverse = 1 / divisor (Markstein, 1990).
-Val quotient(Emitter &e, Val x, Val divisor, Val inverse) {
-  Val estimate = x * inverse;
-  return e.fma(e.fma(e.negate(estimate), divisor, x), inverse, estimate);
-}
-
 /// `values`, an even number of them or one, as f8E4M3FN.
 void storeE4m3(Emitter &e, ArrayRef<Val> values, Val address) {
   if (values.size() == 1) {

@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "codegen/cuda/Elementwise.h"
+
 using namespace mlir;
 
 namespace epigraph::cuda {
@@ -227,7 +229,8 @@ void WideStore::storeQuantized(ArrayRef<Val> values, const ResultPlace &place, V
   Val inverse = e.f32(1.0) / scale;
   Vals pairs;
   for (int64_t i = 0; i < kChunk; i += 2)
-    pairs.push_back(e.packE4m3(values[i] * inverse, values[i + 1] * inverse));
+    pairs.push_back(e.packE4m3(quotient(e, values[i], scale, inverse),
+                               quotient(e, values[i + 1], scale, inverse)));
   e.ifThen(exists, [&] {
     e.store(e.bitcast(e.vector(e.i32(), 2), e.pack(pairs)),
             kernel.epilogue.resultAddress(kernel.frame, results.values, place));

@@ -1,0 +1,9 @@
+// REQUIRES: ptxas
+// RUN: not epigraph-compile-kernels %s -o %t 2>&1 | FileCheck %s
+
+// CHECK: cannot be computed in the form that its attributes ask for
+exec.kernel @tile(%x: tensor<?x1024xbf16>, %w: tensor<2048x1024xbf16>) -> tensor<?x2048xbf16>
+    attributes {wide_tile = array<i64: 0, 128, 512, 1, 1, 1>} {
+  %y = epi.linear %x, %w : (tensor<?x1024xbf16>, tensor<2048x1024xbf16>) -> tensor<?x2048xbf16>
+  exec.yield %y : tensor<?x2048xbf16>
+}
