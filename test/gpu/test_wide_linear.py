@@ -94,7 +94,7 @@ class Case:
             return [self.rest[0].cuda() + y]
         if "scaled" in self.name:
             return [y * torch.sigmoid(self.rest[0].cuda()) + self.rest[1].cuda(), y]
-        if "gated" in self.name or self.name == "linear_split_swapped":
+        if "gated" in self.name:
             gate, up = y.chunk(2, -1)
             return [torch.nn.functional.silu(gate) * up]
         return [y]
