@@ -255,7 +255,9 @@ void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) 
   });
   const AttentionPartials partials{problem.heads, problem.value,
                                    Float32Type::get(assembly.kernel.getContext())};
-  const int64_t items = std::max<int64_t>(assembly.target.multiprocessors / columns, 1);
+  // Two blocks for each multiprocessor: one is about its item's start or end while the other reads.
+  const int64_t cores = assembly.target.multiprocessors;
+  const int64_t items = std::clamp<int64_t>(2 * cores / columns, 1, cores);
   needPartials(assembly, partials, items);
   addAttentionMerge(assembly, partials, problem.result);
 }
