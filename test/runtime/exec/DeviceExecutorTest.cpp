@@ -81,7 +81,7 @@ TEST_F(DeviceExecutorTest, ReplaysStepsThatDecode) {
   EXPECT_EQ(work.recordings, 3); // of 1, 2 and 4 tokens: there are four sequences
   const int launched = work.launches;
   expectGreedyTexts(*executor, 12);
-  EXPECT_GT(work.replays, 8);
+  EXPECT_GT(work.replays, 3);
   EXPECT_GT(work.launches, launched) << "prompts are not recorded";
 }
 
