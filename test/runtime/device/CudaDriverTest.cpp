@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "absl/strings/escaping.h"
 #include "runtime/base/ErrorCode.h"
 #include "runtime/device/CudaLaunch.h"
 #include "test/runtime/base/TestFiles.h"
@@ -188,6 +189,45 @@ TEST_P(CudaDriverTest, RefusesMoreRanksThanGpus) {
   setenv("LOCAL_RANK", "first", 1);
   expectError(CudaDriver::open(pool), absl::StatusCode::kInvalidArgument, "LOCAL_RANK is 'first'");
   unsetenv("LOCAL_RANK");
+}
+
+TEST_P(CudaDriverTest, SharesMemoryWithOtherProcesses) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  loadKernels();
+  setStep(0, 16);
+  const std::unique_ptr<DeviceMemory> memory = upload(numbers(16));
+  // The other process starts this test, too, and comes as far as here.
+  absl::StatusOr<std::vector<uint8_t>> exported = driver->exportMemory(*memory);
+  ASSERT_TRUE(exported.ok()) << exported.status();
+  const std::string text(exported->begin(), exported->end());
+  setenv("EPIGRAPH_TEST_MEMORY", absl::BytesToHexString(text).c_str(), /*overwrite=*/0);
+  EXPECT_EXIT(
+      {
+        const std::string name = absl::HexStringToBytes(std::getenv("EPIGRAPH_TEST_MEMORY"));
+        absl::StatusOr<std::unique_ptr<DeviceMemory>> imported =
+            driver->importMemory({reinterpret_cast<const uint8_t *>(name.data()), name.size()});
+        absl::Status status = imported.status();
+        if (status.ok()) {
+          void *const arguments[] = {(*imported)->address()};
+          status = driver->launch(*prepare(kDouble, arguments, 16), 16, {});
+          status.Update(driver->synchronize());
+        }
+        std::fprintf(stderr, "%s", errorText(status).c_str());
+        std::_Exit(status.ok() ? 3 : 4);
+      },
+      testing::ExitedWithCode(3), "");
+  unsetenv("EPIGRAPH_TEST_MEMORY");
+  std::vector<int64_t> expected = numbers(16);
+  for (int64_t &value : expected)
+    value *= 2;
+  EXPECT_EQ(download<int64_t>(*memory, 16), expected);
+  expectError(driver->importMemory({}), absl::StatusCode::kInternal, "do not name");
+}
+
+TEST_P(CudaDriverTest, KnowsTheClockOfKernels) {
+  // Between 0.1 and 10 GHz.
+  EXPECT_GT(driver->clockTicks(milliseconds(1000)), 100'000'000);
+  EXPECT_LT(driver->clockTicks(milliseconds(1000)), 10'000'000'000);
 }
 
 TEST_P(CudaDriverTest, ReportsKernelsThatFail) {

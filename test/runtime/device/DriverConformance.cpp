@@ -1,6 +1,7 @@
 #include "test/runtime/device/DriverConformance.h"
 
 #include <cstdlib>
+#include <numeric>
 
 #include "runtime/device/OpenDriver.h"
 
@@ -26,6 +27,12 @@ std::string testLibrary(std::string_view target) {
     if (const char *given = std::getenv("EPIGRAPH_CONFORMANCE_CUBIN"))
       return given;
   return target == "cuda" ? EPIGRAPH_CONFORMANCE_CUBIN : EPIGRAPH_TEST_KERNELS;
+}
+
+std::vector<int64_t> numbers(size_t count, int64_t first) {
+  std::vector<int64_t> values(count);
+  std::iota(values.begin(), values.end(), first);
+  return values;
 }
 
 void DriverConformance::SetUp() {

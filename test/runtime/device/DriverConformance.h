@@ -27,6 +27,9 @@ DeviceKernel simpleKernel(const std::string &symbol, uint32_t threads = 1);
 /// The library that the driver for `target` takes; empty when it was not built.
 std::string testLibrary(std::string_view target);
 
+/// `count` consecutive numbers.
+std::vector<int64_t> numbers(size_t count, int64_t first = 0);
+
 /// A driver for the target that the parameter names, and the tools to see what it does. Skips where
 /// the machine lacks the device; fails there instead if EPIGRAPH_REQUIRE_GPU is set.
 class DriverConformance : public testing::TestWithParam<const char *> {

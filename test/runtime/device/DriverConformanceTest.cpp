@@ -1,8 +1,6 @@
 // What every driver does, whatever its device.
 #include "test/runtime/device/DriverConformance.h"
 
-#include <numeric>
-
 #include "test/runtime/base/TestFiles.h"
 
 namespace epigraph {
@@ -15,12 +13,6 @@ std::vector<uint8_t> pattern(size_t bytes) {
   std::vector<uint8_t> values(bytes);
   for (size_t i = 0; i < bytes; ++i)
     values[i] = static_cast<uint8_t>(i * 131 + i / 251 + 1);
-  return values;
-}
-
-std::vector<int64_t> numbers(size_t count, int64_t first = 0) {
-  std::vector<int64_t> values(count);
-  std::iota(values.begin(), values.end(), first);
   return values;
 }
 
