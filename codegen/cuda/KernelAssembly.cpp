@@ -61,7 +61,7 @@ DeviceLaunch launchOf(const FunctionSpec &spec, std::string symbol) {
   launch.cluster = static_cast<uint32_t>(spec.cluster);
   launch.early = spec.early;
   launch.grid = spec.grid;
-  launch.rowTile = static_cast<uint32_t>(spec.rowTile);
+  launch.rowTile = spec.grid == DeviceGrid::Rows ? static_cast<uint32_t>(spec.rowTile) : 0;
   launch.columnTiles = static_cast<uint32_t>(spec.columnTiles);
   launch.blocksPerCore = static_cast<uint32_t>(spec.persistent);
   launch.maps = spec.maps;

@@ -28,7 +28,7 @@ llvm::LogicalResult verifySchedule(mlir::ModuleOp module);
 /// Memory is planned; with `whole`, the plan is right and collectives are waited for.
 llvm::LogicalResult verifyPlans(mlir::ModuleOp module, bool whole);
 
-/// Projections read packed weights.
+/// Projections read packed weights, if the module is compiled for a CPU.
 llvm::LogicalResult verifyPackedWeights(mlir::ModuleOp module);
 
 } // namespace epigraph

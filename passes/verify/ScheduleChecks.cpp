@@ -85,7 +85,15 @@ LogicalResult verifyPlans(ModuleOp module, bool whole) {
   return success();
 }
 
+/// Whether `module` is compiled for a CPU; one that names no target is taken to be.
+static bool isForCpu(ModuleOp module) {
+  auto target = module->getAttrOfType<exec::TargetAttr>(exec::kTargetAttrName);
+  return !target || target.getName().getValue().starts_with("cpu");
+}
+
 LogicalResult verifyPackedWeights(ModuleOp module) {
+  if (!isForCpu(module))
+    return success();
   for (auto kernel : module.getOps<exec::KernelOp>())
     for (Operation &op : kernel.getBody().front()) {
       Value weight = projectionWeight(op);

@@ -45,12 +45,9 @@ Json describe(TypeRange types) {
 }
 
 Json describe(const TensorMapSpec &map) {
-  return {{"operand", map.operand},
-          {"element", dtypeName(map.element)},
-          {"sizes", map.sizes},
-          {"strides", map.strides},
-          {"box", map.box},
-          {"swizzle_bytes", map.swizzleBytes}};
+  return {{"operand", map.operand}, {"element", dtypeName(map.element)},
+          {"sizes", map.sizes},     {"strides", map.strides},
+          {"box", map.box},         {"swizzle_bytes", map.swizzleBytes}};
 }
 
 Json describe(const DeviceLaunch &launch) {

@@ -13,8 +13,8 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
-#include "llvm/Support/SourceMgr.h"
 #include "runtime/base/FileSystem.h"
+#include "llvm/Support/SourceMgr.h"
 
 using namespace epigraph;
 
