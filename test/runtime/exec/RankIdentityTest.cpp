@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "runtime/base/ErrorCode.h"
 #include "test/runtime/base/TestFiles.h"
 
 namespace epigraph {
