@@ -15,26 +15,37 @@ import subprocess
 import pytest
 
 from families.checkpoints import Layout
-from tools import BIN
+from fp8_checkpoint import BLOCK, QUANTIZATION, is_projection
+from tools import BIN, run_tool
 
 CONFIG = pathlib.Path(__file__).parent / "configs/deepseek-v3-671b.json"
 SHARD_BYTES = 5 << 30
 
 
-def fabricate(folder):
+def tensors_of(config):
+    """(name, dtype, bytes of an element, shape) of each tensor, in FP8 where `config` says so."""
+    for name, tensor in Layout(config).tensors.items():
+        if "quantization_config" in config and is_projection(name):
+            yield name, "F8_E4M3", 1, tensor.shape
+            yield name + "_scale_inv", "F32", 4, [-(-dim // BLOCK) for dim in tensor.shape]
+        elif name.endswith("correction_bias"):
+            yield name, "F32", 4, tensor.shape
+        else:
+            yield name, "BF16", 2, tensor.shape
+
+
+def fabricate(folder, **changes):
     """config.json, and sparse shards with their index."""
-    config = json.loads(CONFIG.read_text())
+    config = json.loads(CONFIG.read_text()) | changes
     (folder / "config.json").write_text(json.dumps(config))
     headers, size = [{}], 0
-    for name, tensor in Layout(config).tensors.items():
-        element, dtype = (4, "F32") if name.endswith("correction_bias") else (2, "BF16")
-        nbytes = element
-        for dim in tensor.shape:
+    for name, dtype, nbytes, shape in tensors_of(config):
+        for dim in shape:
             nbytes *= dim
         if size + nbytes > SHARD_BYTES and headers[-1]:
             headers.append({})
             size = 0
-        headers[-1][name] = {"dtype": dtype, "shape": list(tensor.shape),
+        headers[-1][name] = {"dtype": dtype, "shape": list(shape),
                              "data_offsets": [size, size + nbytes]}
         size += nbytes
     weight_map, total = {}, 0
@@ -84,3 +95,29 @@ def test_all_kernels(model, tmp_path):
     print(f"codegen: {seconds:.2f} s, {memory / 2**20:.0f} MiB")
     assert seconds < 120
     assert memory < 2 << 30
+
+
+@pytest.fixture(scope="module")
+def fp8_model(tmp_path_factory):
+    """As it is published: 688.6 GB in FP8, the prediction layer included."""
+    folder = tmp_path_factory.mktemp("deepseek-v3-fp8")
+    assert 6.8e11 < fabricate(folder, quantization_config=QUANTIZATION) < 7e11
+    return folder
+
+
+def test_fp8(fp8_model, tmp_path):
+    """Sixteen ranks in groups of eight cut no block; the up-projection that attention takes apart is
+    all that is dequantized."""
+    partitioned = tmp_path / "partition.mlir"
+    run(fp8_model, "--ep", 2, "--tp", 8, "--stop-after", "partition", "-o", partitioned)
+    dequantized = [line for line in partitioned.read_text().splitlines() if "epi.dequantize" in line]
+    assert dequantized
+    assert all("kv_b_proj" in line for line in dequantized)
+
+
+def test_fp8_blocks_that_many_ranks_would_cut(fp8_model, tmp_path):
+    """18432 inner dimensions on 32 ranks: 576 each, four blocks and a half."""
+    result = run_tool("epigraph-compile", fp8_model, "--tp", 32, "--stop-after", "partition", "-o",
+                      tmp_path / "partition.mlir")
+    assert result.returncode == 4
+    assert "E0306" in result.stderr and "576" in result.stderr
