@@ -105,9 +105,11 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
 }
 
 /// Blocks that a multiprocessor holds at once, by the registers of their sums; those of FP8 have
-/// sums of a block of K beside those of all blocks.
-int64_t blocksOfCore(const SkinnyLayout &layout) {
-  return layout.accumulators() * (layout.isFp8 ? 2 : 1) > 4 ? 1 : 2;
+/// sums of a block of K beside those of all blocks, and those of groups have places in the list.
+int64_t blocksOfCore(const LinearProblem &problem, const SkinnyLayout &layout) {
+  const bool isTight = layout.accumulators() * (layout.isFp8 ? 2 : 1) >= 4;
+  const bool isGrouped = problem.kind == LinearKind::Grouped;
+  return isTight || (isGrouped && layout.tile.rows > 8) ? 1 : 2;
 }
 
 std::string suffixOf(const SkinnyTile &tile) {
@@ -175,7 +177,7 @@ void addSkinnyLinear(KernelAssembly &assembly, const LinearProblem &problem,
   FunctionSpec spec;
   spec.suffix = suffixOf(tile);
   spec.threads = layout.threads();
-  spec.blocksOfCore = blocksOfCore(layout);
+  spec.blocksOfCore = blocksOfCore(problem, layout);
   spec.sharedBytes = layout.sumBytes() + tiles.sharedBytes();
   tiles.setGrid(spec, assembly.target, spec.blocksOfCore);
   assembly.addFunction(spec,
