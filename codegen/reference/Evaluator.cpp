@@ -258,9 +258,8 @@ Optional Evaluator::evaluatePeerOp(Operation *op, const RuntimeValues &operands)
       })
       .Case([&](ep::DispatchReceiveOp receive) -> Optional {
         EPIGRAPH_ASSIGN_OR_RETURN(
-            ReceivedTokens got,
-            peers.receive(receive.getPlacement().getLocalExperts(),
-                          static_cast<int64_t>(receive.getCapacity()), member));
+            ReceivedTokens got, peers.receive(receive.getPlacement().getLocalExperts(),
+                                              static_cast<int64_t>(receive.getCapacity()), member));
         RuntimeValues results{shared(std::move(got.rows)), shared(std::move(got.counts)),
                               shared(std::move(got.received)), shared(std::move(got.places)),
                               shared(std::move(got.weights))};

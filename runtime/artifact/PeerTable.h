@@ -1,7 +1,7 @@
 // What device kernels need to reach the memory of other ranks. Each rank has an exchange region, of
-// the same layout on all of them, which the others write into; codegen/cuda/ExchangeLayout.h lays it
-// out, and nothing but kernels reads it. A region is zero when a process starts, and never cleared:
-// each exchange has a number, its epoch, that marks what belongs to it.
+// the same layout on all of them, which the others write into; codegen/cuda/ExchangeLayout.h lays
+// it out, and nothing but kernels reads it. A region is zero when a process starts, and never
+// cleared: each exchange has a number, its epoch, that marks what belongs to it.
 #ifndef EPIGRAPH_RUNTIME_ARTIFACT_PEERTABLE_H
 #define EPIGRAPH_RUNTIME_ARTIFACT_PEERTABLE_H
 
@@ -15,13 +15,13 @@ inline constexpr int32_t kMostPeers = 8;
 
 /// In the memory of each rank's device.
 struct PeerTable {
-  int32_t rank;  ///< this one's number among the peers
-  int32_t ranks; ///< as many as kernels were compiled for
-  int64_t patience; ///< clock cycles that a kernel waits for another rank, at most
+  int32_t rank;                 ///< this one's number among the peers
+  int32_t ranks;                ///< as many as kernels were compiled for
+  int64_t patience;             ///< clock cycles that a kernel waits for another rank, at most
   uint8_t *regions[kMostPeers]; ///< each rank's region, as this one reaches it
-  uint32_t *failure;  ///< in memory of the host: the first PeerFailure, 0 as long as all is well
-  uint32_t epoch;     ///< exchanges that have finished
-  uint32_t finished;  ///< blocks of an exchange's last kernel that have finished; else 0
+  uint32_t *failure; ///< in memory of the host: the first PeerFailure, 0 as long as all is well
+  uint32_t epoch;    ///< exchanges that have finished
+  uint32_t finished; ///< blocks of an exchange's last kernel that have finished; else 0
 };
 
 static_assert(offsetof(PeerTable, regions) == 16 && offsetof(PeerTable, failure) == 80 &&
