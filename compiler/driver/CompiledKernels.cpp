@@ -24,8 +24,8 @@ FailureOr<CompiledKernels> compileForCuda(ModuleOp module, const CudaTarget &tar
   if (failed(cuda::buildKernelLibrary(module, target, library)))
     return failure();
   CompiledKernels kernels;
-  kernels.files.emplace_back(kCubinFile, std::move(library.cubin));
-  kernels.files.emplace_back(kPtxFile, std::move(library.ptx));
+  kernels.files.emplace_back(kDeviceKernelsFile, std::move(library.cubin));
+  kernels.files.emplace_back(kDeviceAssemblyFile, std::move(library.ptx));
   kernels.text = std::move(library.kernelsMlir);
   kernels.device = std::move(library.launches);
   return kernels;

@@ -40,7 +40,7 @@ bool isCompute(Operation &op) {
              epi::RopeOp, epi::KvAppendOp, epi::AttentionOp, epi::MlaAttentionOp, epi::RouteOp,
              epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::AddOp, epi::MulOp,
              epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp, epi::CastOp,
-             epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp, epi::JoinRowsOp,
+             epi::QuantizeOp, epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp, epi::JoinRowsOp,
              ep::AssignReplicasOp, ep::DispatchSendOp, ep::DispatchReceiveOp, ep::CombineSendOp,
              ep::CombineReceiveOp>(op);
 }

@@ -23,8 +23,6 @@ inline constexpr std::string_view kKernelsFile = "kernels.so"; ///< of a CPU
 /// Of a GPU; and, to read, what it was assembled from.
 inline constexpr std::string_view kDeviceKernelsFile = "kernels.cubin";
 inline constexpr std::string_view kDeviceAssemblyFile = "kernels.ptx";
-inline constexpr std::string_view kCubinFile = "kernels.cubin";
-inline constexpr std::string_view kPtxFile = "kernels.ptx";
 inline constexpr std::string_view kTokenizerFile = "tokenizer.json";
 /// The IR after codegen, as text, if it was asked for. Nothing that runs reads it.
 inline constexpr std::string_view kIrFile = "ir/codegen.mlir";
