@@ -18,9 +18,9 @@ namespace epigraph {
 /// The names of the files of an artifact, relative to it.
 inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kPlanFile = "plan.fb";
-/// Kernels of the CPU; of a GPU; and what the latter was assembled from, for readers.
-inline constexpr std::string_view kKernelsFile = "kernels.so"; ///< of a CPU
-/// Of a GPU; and, to read, what it was assembled from.
+/// Kernels of a CPU.
+inline constexpr std::string_view kKernelsFile = "kernels.so";
+/// Kernels of a GPU; and, to read, what they were assembled from.
 inline constexpr std::string_view kDeviceKernelsFile = "kernels.cubin";
 inline constexpr std::string_view kDeviceAssemblyFile = "kernels.ptx";
 inline constexpr std::string_view kTokenizerFile = "tokenizer.json";
