@@ -98,10 +98,12 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
     return success(succeeded(isRequested));
 
   const int64_t groups = problem->kind == LinearKind::Grouped ? problem->matrices : 1;
-  const bool isSkinny = canBeSkinny(*problem, *epilogue);
   std::vector<TileChoice> tiles;
   if (canBeWide(*problem, *epilogue))
     tiles = chooseTiles(*problem, *epilogue, assembly.target);
+  // Groups of e4m3 are faster in tiles at any size: some group is always larger than the others.
+  const bool isSkinny =
+      canBeSkinny(*problem, *epilogue) && (tiles.empty() || groups == 1 || !problem->xScale);
   if (isSkinny)
     addSkinny(assembly, *problem, *epilogue, groups, /*isAll=*/tiles.empty());
   for (const TileChoice &choice : tiles) {

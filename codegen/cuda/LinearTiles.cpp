@@ -10,83 +10,96 @@
 namespace epigraph::cuda {
 namespace {
 
-/// Bytes of shared memory that wgmma reads in a cycle.
-constexpr double kSharedBytes = 128;
+/// Bytes of shared memory that wgmma reads, and copies write, in a cycle; the share of both that
+/// does not overlap.
+constexpr double kSharedBytes = 128, kSharedShare = 0.95;
 /// Bytes that a multiprocessor gets from the second-level cache in a cycle.
 constexpr double kCacheBytes = 70;
 /// Bytes of memory in a cycle, for all of them: 4.5 TB/s at 1.75 GHz.
 constexpr double kMemoryBytes = 2570;
 /// From the start of a launch to its first product.
 constexpr double kStartCycles = 3000;
-/// Between the tiles of a block; and for each value of a tile, to store it.
-constexpr double kTileCycles = 300, kStoreCyclesOfValue = 0.07;
+/// Between the tiles of a block; and for each value of a warpgroup, to store it.
+constexpr double kTileCycles = 300, kStoreCyclesOfValue = 0.14;
 /// What it takes the blocks of a cluster to start, exchange sums and end, for every tile.
 constexpr double kSplitCycles = 8000;
 /// Share of the rate of products that is reached.
 constexpr double kProductShare = 0.86;
 /// With scales, sums are multiplied and added between products: so many times as long. The sums of
-/// a swapped tile need a scale each, and one warpgroup alone has nobody to multiply meanwhile.
-constexpr double kScaled = 1.32, kScaledSwapped = 1.52, kScaledAlone = 1.72;
+/// a swapped tile need a scale each; one warpgroup alone, or narrow ones, multiply little
+/// meanwhile.
+constexpr double kScaled = 1.32, kScaledPair = 1.2, kScaledSwapped = 1.7, kScaledAlone = 1.72;
+/// What it costs to read a group's weights once more for another tile of its rows.
+constexpr double kReadAgain = 0.3;
+/// What shows of work that is hidden behind longer work.
+constexpr double kHidden = 0.05;
 /// Share of the clusters of blocks, of as many as there is room for, that are resident together.
 constexpr double kClusterShare = 0.9;
 
 double scaledFactor(const WideLayout &layout) {
   if (!layout.isFp8)
     return 1;
-  if (layout.warpgroups == 1)
+  if (layout.warpgroups == 1 || (!layout.tile.swapped && layout.fragmentWidth < epi::kScaleBlock))
     return kScaledAlone;
-  return layout.tile.swapped ? kScaledSwapped : kScaled;
-}
-
-/// Cycles of the products of one stage.
-double productCycles(const WideLayout &layout) {
-  const auto width = static_cast<double>(layout.fragmentWidth);
-  // 64 x width x 32 bytes: half a cycle a column, or as long as shared memory is read.
-  const double reads = (64.0 + width) * 32 / kSharedBytes;
-  const double steps = 4.0 * static_cast<double>(layout.fragments * layout.warpgroups);
-  return steps * std::max(width / 2, reads) / kProductShare * scaledFactor(layout);
+  if (layout.tile.swapped)
+    return kScaledSwapped;
+  return layout.fragments > 1 ? kScaledPair : kScaled;
 }
 
 double stageCycles(const WideLayout &layout) {
-  const double bytes =
-      static_cast<double>(layout.tokenBytes) +
-      static_cast<double>(layout.weightBytes) / static_cast<double>(layout.tile.multicast);
-  return std::max(productCycles(layout), bytes / kCacheBytes);
+  const auto width = static_cast<double>(layout.fragmentWidth);
+  // 64 x width x 32 bytes: half a cycle a column, or as long as shared memory is read.
+  const double steps = 4.0 * static_cast<double>(layout.fragments * layout.warpgroups);
+  const double reads = (64.0 + width) * 32 / kSharedBytes;
+  const double products = steps * std::max(width / 2, reads) / kProductShare * scaledFactor(layout);
+  const double writes = static_cast<double>(layout.stageBytes) / kSharedBytes;
+  const double copies = static_cast<double>(layout.stageBytes) / kCacheBytes;
+  return std::max({products, (steps * reads + writes) * kSharedShare, copies});
 }
 
-/// Rows of tiles: of groups, as if rows were spread evenly.
-int64_t rowTiles(const LinearProblem &problem, const WideTile &tile, int64_t rows) {
+/// Tiles along the rows. Of groups, as many as there are on average: the last of a group is full in
+/// part, and which size a group has is chance.
+double rowTiles(const LinearProblem &problem, const WideTile &tile, int64_t rows) {
   const int64_t high = tile.rows * tile.multicast;
   if (problem.kind != LinearKind::Grouped)
-    return llvm::divideCeil(rows, high);
-  const int64_t groups = std::min(problem.matrices, rows);
-  return groups * llvm::divideCeil(llvm::divideCeil(rows, groups), high);
+    return static_cast<double>(llvm::divideCeil(rows, high));
+  const auto groups = static_cast<double>(std::min(problem.matrices, rows));
+  const double ofGroup = static_cast<double>(rows) / groups / static_cast<double>(high) + 0.5;
+  return groups * std::max(1.0, ofGroup);
 }
 
 double cyclesOf(const LinearProblem &problem, const LinearEpilogue &epilogue,
                 const WideLayout &layout, int64_t rows, const CudaTarget &target) {
   const WideTile &tile = layout.tile;
-  const int64_t tiles = rowTiles(problem, tile, rows) * layout.columnTiles;
+  const double tiles = rowTiles(problem, tile, rows) * static_cast<double>(layout.columnTiles);
   double clusters = static_cast<double>(target.multiprocessors / layout.cluster);
   if (layout.cluster > 1)
     clusters = std::floor(clusters * kClusterShare);
-  const double waves = std::ceil(static_cast<double>(tiles) / clusters);
+  const double waves = std::ceil(tiles / clusters);
   const auto stages = static_cast<double>(llvm::divideCeil(layout.blocksOfDepth, tile.split));
   double ofTile = stages * stageCycles(layout) + kTileCycles +
-                  kStoreCyclesOfValue * static_cast<double>(tile.rows * layout.weightRows);
+                  kStoreCyclesOfValue * static_cast<double>(tile.rows * layout.weightRows) /
+                      static_cast<double>(layout.warpgroups);
   if (tile.split > 1)
     ofTile += kSplitCycles;
   const int64_t read =
       std::min(problem.matrices, rows) * problem.outputs * problem.depth * (layout.isFp8 ? 1 : 2);
-  return kStartCycles + std::max(waves * ofTile, static_cast<double>(read) / kMemoryBytes);
+  // Where one of the two hides the other, a little of it still shows.
+  double memory = static_cast<double>(read) / kMemoryBytes;
+  if (problem.kind == LinearKind::Grouped)
+    memory *= 1 + kReadAgain * (rowTiles(problem, tile, rows) /
+                                    static_cast<double>(std::min(problem.matrices, rows)) -
+                                1);
+  const double work = waves * ofTile;
+  return kStartCycles + std::max(work, memory) + kHidden * std::min(work, memory);
 }
 
+/// None with multicast: of its clusters, which all stay to the end, some would start only then.
 std::vector<WideTile> candidates() {
   std::vector<WideTile> tiles;
   for (int64_t rows : {64, 128})
     for (int64_t columns : {64, 128, 192, 256})
-      for (int64_t multicast : {1, 2})
-        tiles.push_back({false, rows, columns, multicast, 1});
+      tiles.push_back({false, rows, columns, 1, 1});
   for (int64_t split : {2, 4, 8})
     for (int64_t columns : {64, 128})
       tiles.push_back({false, 64, columns, 1, split});

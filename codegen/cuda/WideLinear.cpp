@@ -13,6 +13,8 @@ constexpr int64_t kMapAlignment = 16;
 /// Registers of a thread that multiplies, and of one that fetches, where three warpgroups share
 /// those of a multiprocessor.
 constexpr int64_t kProductRegisters = 232, kFetchRegisters = 40;
+/// Weights of a stage, those of all parts.
+constexpr int64_t kMostWeightRows = 256;
 /// Sums and accumulators of a thread that leave enough registers for all else: with scales,
 /// without, and where two blocks share the registers of a multiprocessor.
 constexpr int64_t kMostSums = 192, kMostPlainSums = 128, kMostSharedSums = 64;
@@ -119,7 +121,7 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
                            : layout.isFp8        ? kMostSums
                                                  : kMostPlainSums;
   const int64_t rowsOfPass = layout.teamThreads * 8 / layout.slabColumns;
-  return layout.stages >= 3 && layout.fragments > 0 &&
+  return layout.stages >= 3 && layout.weightRows <= kMostWeightRows && layout.fragments > 0 &&
          layout.fragments * layout.fragmentStep == layout.weightRows && sums <= mostSums &&
          (tile.blocksOfCore == 1 || layout.warpgroups == 1) &&
          layout.slabRows % (tile.split * rowsOfPass) == 0 && layout.blocksOfDepth >= tile.split &&
