@@ -98,7 +98,7 @@ double cyclesOf(const LinearProblem &problem, const LinearEpilogue &epilogue,
 std::vector<WideTile> candidates() {
   std::vector<WideTile> tiles;
   for (int64_t rows : {64, 128})
-    for (int64_t columns : {64, 128, 192, 256})
+    for (int64_t columns : {64, 128, 256})
       tiles.push_back({false, rows, columns, 1, 1});
   for (int64_t split : {2, 4, 8})
     for (int64_t columns : {64, 128})

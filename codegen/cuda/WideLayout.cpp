@@ -3,6 +3,7 @@
 #include "codegen/cuda/GroupList.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace epigraph::cuda {
 namespace {
@@ -53,7 +54,7 @@ WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilo
 void WideLayout::layOutSlabs(const LinearProblem &problem) {
   teams = tile.swapped ? 1 : warpgroups;
   teamThreads = warpgroups * 128 / teams;
-  slabColumns = std::min(tile.columns, kSlabColumns);
+  slabColumns = std::gcd(tile.columns, kSlabColumns);
   slabRows = kProductRows;
   if (tile.swapped)
     slabRows = tile.rows > kProductRows ? tile.rows / 2 : tile.rows;

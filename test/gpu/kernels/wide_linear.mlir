@@ -43,6 +43,21 @@ exec.kernel @linear_shared(%x: tensor<?x1000xbf16>, %w: tensor<264x1000xbf16>) -
   exec.yield %y : tensor<?x264xbf16>
 }
 
+// Slabs of 64 columns.
+exec.kernel @linear_narrow(%x: tensor<?x320xbf16>, %w: tensor<264x320xbf16>, %residual: tensor<?x264xbf16>) -> tensor<?x264xbf16> attributes {wide_tile = array<i64: 0, 64, 64, 1, 1, 1>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x320xbf16>, tensor<264x320xbf16>) -> tensor<?x264xbf16>
+  %z = epi.add %residual, %y : tensor<?x264xbf16>
+  exec.yield %z : tensor<?x264xbf16>
+}
+
+// Columns that are no power of two.
+exec.kernel @linear_three_slabs(%x: tensor<?x320xbf16>, %w: tensor<600x320xbf16>) -> tensor<?x600xbf16> attributes {wide_tile = array<i64: 0, 128, 192, 1, 1, 1>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x320xbf16>, tensor<600x320xbf16>) -> tensor<?x600xbf16>
+  exec.yield %y : tensor<?x600xbf16>
+}
+
 // A result that is not rounded.
 exec.kernel @linear_f32(%x: tensor<?x512xbf16>, %w: tensor<256x512xbf16>) -> tensor<?x256xf32> attributes {wide_tile = array<i64: 0, 128, 128, 1, 1, 1>} {
   %y = epi.linear %x, %w
