@@ -23,7 +23,7 @@ build: deps ## build everything (tools, Python module, tests) in build/dev
 	@cmake --build $(DEV) -j $(JOBS)
 
 gpu-bundle: build ## all that a machine with GPUs needs to run the GPU tests, in build/gpu-bundle
-	@scripts/gpu-bundle --build $(DEV)
+	@.venv/bin/python scripts/gpu-bundle --build $(DEV)
 
 format: ## format the C++ files that differ from the main branch
 	@scripts/install-deps --lint
