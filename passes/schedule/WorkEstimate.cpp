@@ -174,20 +174,25 @@ Traffic epigraph::countTraffic(Operation *op, int64_t rows) {
 //===----------------------------------------------------------------------===//
 
 int64_t WorkEstimate::rows(RowExtent extent) const {
+  // Chosen evenly, experts get from all ranks as many rows as each rank sends.
+  int64_t factor = 1;
+  while (extent.kind == Kind::Received) {
+    factor *= extent.factor;
+    extent = extents.getExchanges()[extent.exchange].sent;
+  }
   switch (extent.kind) {
   case Kind::Static:
-    return extent.factor;
+    return factor * extent.factor;
   case Kind::Tokens:
-    return extent.count(step.tokens);
+    return factor * extent.count(step.tokens);
   case Kind::Outputs:
-    return step.outputs * extent.factor;
+    return factor * step.outputs * extent.factor;
   case Kind::LocalTokens: {
     int64_t ranks = extent.axis == ep::Axis::Expert ? expertRanks : tensorRanks;
-    return extent.count(static_cast<int64_t>(llvm::divideCeil(step.tokens, ranks)));
+    return factor * extent.count(static_cast<int64_t>(llvm::divideCeil(step.tokens, ranks)));
   }
   case Kind::Received:
-    // Chosen evenly, experts get from all ranks as many rows as each rank sends.
-    return rows(extents.getExchanges()[extent.exchange].sent) * extent.factor;
+    break;
   }
   llvm_unreachable("all kinds of rows are covered");
 }

@@ -59,8 +59,8 @@ TEST(CpuTargetTest, RefusesWithWhatIsKnown) {
   EXPECT_THAT(refusal("cpu:z80"), Not(HasSubstr("pentium4"))); // known to LLVM, too old for kernels
   EXPECT_THAT(refusal("cpu:nehalem"), HasSubstr("lacks avx"));
   EXPECT_THAT(refusal("cpu:"), HasSubstr("cpu:NAME"));
-  EXPECT_THAT(refusal("gpu"), HasSubstr("not a CPU target"));
-  EXPECT_THAT(refusal(""), HasSubstr("not a CPU target"));
+  EXPECT_THAT(refusal("gpu"), HasSubstr("neither a CPU nor a GPU"));
+  EXPECT_THAT(refusal(""), HasSubstr("neither a CPU nor a GPU"));
 }
 
 } // namespace
