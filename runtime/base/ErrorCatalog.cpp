@@ -115,7 +115,7 @@ constexpr ErrorInfo kCatalog[] = {
      "one of the numbers that the message lists", "epigraph compile MODEL_DIR -o NAME.epi --ep 4"},
     {ErrorCode::UnknownTarget, Unsupported,
      "target '…': no x86-64 CPU of that name; known are …\n"
-     "target '…' is not a CPU target; …",
+     "target '…' is neither a CPU nor a GPU; …",
      "--target names no processor", "a name that the message lists, or cpu",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu:x86-64-v3"},
     {ErrorCode::TargetTooOld, Unsupported,

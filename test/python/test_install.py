@@ -30,7 +30,8 @@ def test_tools(tmp_path):
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = {path.name for path in (tmp_path / "bin").iterdir()}
-    assert found == {"epigraph", "epigraph-bisect", "epigraph-compile", "epigraph-graph",
+    assert found == {"epigraph", "epigraph-bisect", "epigraph-compile",
+                     "epigraph-compile-kernels", "epigraph-graph",
                      "epigraph-lsp-server", "epigraph-opt", "epigraph-reduce", "epigraph-reference"}
 
 
