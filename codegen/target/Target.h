@@ -31,7 +31,8 @@ struct Target {
 llvm::Expected<Target> makeTarget(const Machine &machine);
 
 /// The target that `text` names: "cpu" (this machine, whose rates are nominal, so that one build
-/// gives one artifact), "cpu:NAME" as parseCpuTarget knows it, "cuda" or "cuda:sm_90a", or a file (with '/' or ending in
+/// gives one artifact), "cpu:NAME" as parseCpuTarget knows it, "cuda" or "cuda:sm_90a", or a file
+/// (with '/' or ending in
 /// ".json") of parseMachine. The error's code is invalid_argument for a file that cannot be read,
 /// not_supported for a machine that is too old for kernels.
 llvm::Expected<Target> parseTarget(llvm::StringRef text);

@@ -186,7 +186,7 @@ constexpr ErrorInfo kCatalog[] = {
      "the artifact was compiled for another kind of device", "compile with --target cpu",
      "epigraph compile MODEL_DIR -o NAME.epi --target cpu"},
     {ErrorCode::DoesNotFit, Resources,
-     "the model does not fit: it needs …\n"
+     "the model does not fit: … needs …\n"
      "the plan needs more memory than any machine has; …",
      "weights, activations and caches exceed --memory-pool-size, or the machine",
      "the message says how much is needed, and which context would fit",
