@@ -278,8 +278,7 @@ constexpr ErrorInfo kCatalog[] = {
      "run it again under compute-sanitizer and report what it says; look for Xid errors in dmesg",
      "compute-sanitizer epigraph run NAME.epi --ids 0"},
     {ErrorCode::WrongWorld, BadInput,
-     "the artifact has … ranks, and this process is on its own; …\n"
-     "the artifact has … ranks, and … says that there are … processes; …\n"
+     "the artifact has … ranks, and …; on this target each rank is a process: start …\n"
      "rank … is of … ranks, and rank … of …; …",
      "on a GPU each rank is a process, and not as many were started as the model was compiled for",
      "start one process for each rank, or compile the model again for as many as there are",
