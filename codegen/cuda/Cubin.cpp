@@ -94,6 +94,9 @@ llvm::Expected<std::string> assemble(llvm::StringRef ptx, llvm::StringRef archit
   std::string problem;
   const int code =
       llvm::sys::ExecuteAndWait(*assembler, arguments, std::nullopt, redirects, 0, 0, &problem);
+  if (code < 0)
+    return makeError("cannot run " + *assembler + ": " + problem +
+                     "; install the CUDA toolkit 13, or set EPIGRAPH_PTXAS to its ptxas");
   llvm::Expected<std::string> said = contents(log.path);
   if (!said)
     return said.takeError();
