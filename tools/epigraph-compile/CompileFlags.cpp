@@ -6,9 +6,10 @@ namespace epigraph {
 
 void declareModelFlags(CLI::App &app, CompileOptions &options) {
   app.add_option("MODEL_DIR", options.model, "checkpoint folder")->required();
-  app.add_option("--target", options.target,
-                 "machine to compile for: cpu (this one), cpu:x86-64-v3, cpu:x86-64-v4, or a "
-                 "description, FILE.json (docs/targets.md)")
+  app.add_option(
+         "--target", options.target,
+         "machine to compile for: cpu (this one), cpu:x86-64-v3, cpu:x86-64-v4, cuda:sm_90a, or a "
+         "description, FILE.json (docs/targets.md)")
       ->capture_default_str();
   app.add_option("--ep", options.ranks, "ranks that share the experts; must divide their number")
       ->check(CLI::Range(1, 1024))
