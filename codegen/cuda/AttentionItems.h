@@ -4,6 +4,7 @@
 #define EPIGRAPH_CODEGEN_CUDA_ATTENTIONITEMS_H
 
 #include "codegen/cuda/KernelAssembly.h"
+#include "runtime/artifact/AttentionItem.h"
 #include "runtime/artifact/KernelAbi.h"
 
 #include <cstddef>

@@ -3,6 +3,7 @@
 // many loads are under way.
 #include "codegen/cuda/AttentionMerge.h"
 
+#include "runtime/artifact/AttentionItem.h"
 #include "runtime/artifact/KernelAbi.h"
 
 #include <cstddef>

@@ -31,6 +31,7 @@ struct ExchangeLayout {
   int64_t slotBytes() const { return llvm::alignTo(weightsInSlot() + topK * 4, kLine); }
   /// Of the whole region.
   int64_t bytes() const { return slotsOffset() + 2 * tokens() * slotBytes(); }
+  friend bool operator==(const ExchangeLayout &, const ExchangeLayout &) = default;
 
   // Addresses in the region at `region`; `parity` is 0 or 1, `source` the rank that sends.
 

@@ -4,6 +4,7 @@
 #include "codegen/cuda/Cubin.h"
 #include "codegen/cuda/KernelAssembly.h"
 #include "codegen/cuda/KernelBuilders.h"
+#include "codegen/cuda/Peers.h"
 #include "codegen/cuda/PtxEmission.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -47,6 +48,28 @@ LogicalResult emitKernels(ModuleOp module, ModuleOp functions, const CudaTarget 
   return success();
 }
 
+/// The region that the exchanges of all kernels go through. What one of them leaves there is taken
+/// for what it is only by others of the same layout.
+LogicalResult layOutRegion(ModuleOp module, KernelLibrary &library) {
+  std::optional<ExchangeLayout> first;
+  WalkResult result = module.walk([&](ep::DispatchSendOp send) {
+    const ExchangeLayout layout = exchangeLayout(send.getPlacement(), send.getCapacity(),
+                                                 send.getIds().getType(), send.getX().getType());
+    if (first && layout != *first) {
+      send.emitError("exchanges rows of ")
+          << layout.slotBytes() << " bytes, and other exchanges of the model rows of "
+          << first->slotBytes()
+          << "; one region serves all layers: quantize the experts of all layers, or of none";
+      return WalkResult::interrupt();
+    }
+    first = layout;
+    return WalkResult::advance();
+  });
+  if (first)
+    library.launches.regionBytes = static_cast<uint64_t>(first->bytes());
+  return failure(result.wasInterrupted());
+}
+
 void loadDialects(MLIRContext &context) {
   context.loadDialect<arith::ArithDialect, LLVM::LLVMDialect, NVVM::NVVMDialect, math::MathDialect,
                       scf::SCFDialect>();
@@ -65,7 +88,8 @@ LogicalResult buildKernelLibrary(ModuleOp module, const CudaTarget &target,
                                  KernelLibrary &library) {
   loadDialects(*module.getContext());
   OwningOpRef<ModuleOp> functions = createModule(module.getLoc());
-  if (failed(emitKernels(module, *functions, target, library)))
+  if (failed(layOutRegion(module, library)) ||
+      failed(emitKernels(module, *functions, target, library)))
     return failure();
   llvm::raw_string_ostream(library.kernelsMlir) << *functions;
   FailureOr<std::string> ptx = emitPtx(*functions, target.architecture);

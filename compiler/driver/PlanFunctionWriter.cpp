@@ -28,6 +28,7 @@ FailureOr<std::unique_ptr<plan::FunctionT>> PlanFunctionWriter::write() {
   for (Operation &op : function_.getBody().front())
     if (failed(addOperation(&op)))
       return failure();
+  addExchanges();
   return std::move(result_);
 }
 
@@ -220,6 +221,22 @@ LogicalResult PlanFunctionWriter::addGather(ep::GatherExpertsOp op) {
   step.starts = static_cast<bool>(op.getToken());
   addStep(op, std::move(step));
   return success();
+}
+
+/// Where kernels around ep.dispatch_receive say how many rows have arrived.
+void PlanFunctionWriter::addExchanges() {
+  for (const RowExchange &exchange : extents_.getExchanges()) {
+    auto launch = dyn_cast<exec::LaunchOp>(exchange.op);
+    if (!launch)
+      continue; // ep.scatter_experts tells the host.
+    auto kernel = symbols_.lookup<exec::KernelOp>(launch.getKernel());
+    for (auto [result, yielded] : llvm::zip_equal(
+             launch->getResults(), kernel.getBody().front().getTerminator()->getOperands())) {
+      auto receive = yielded.getDefiningOp<ep::DispatchReceiveOp>();
+      if (receive && yielded == receive.getReceived())
+        result_->exchanges.push_back(ref(result));
+    }
+  }
 }
 
 void PlanFunctionWriter::addOutputs(func::ReturnOp op) {

@@ -31,6 +31,7 @@ private:
   template <typename Op> mlir::LogicalResult addCollective(Op op, plan::CollectiveKind kind);
   mlir::LogicalResult addScatter(ep::ScatterExpertsOp op);
   mlir::LogicalResult addGather(ep::GatherExpertsOp op);
+  void addExchanges();
   void addOutputs(mlir::func::ReturnOp op);
   template <typename T> void addStep(mlir::Operation *op, T step);
   uint16_t exchangeOf(ep::ScatterExpertsOp op) const;

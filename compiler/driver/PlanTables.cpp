@@ -77,6 +77,7 @@ void PlanTables::addVariants(const DeviceKernels &device) {
     epigraph::addVariants(kernel, *plan_.kernels[kernels_.at(kernel.name)]);
   plan_.workspace_bytes = device.workspaceBytes;
   plan_.token_items = device.tokenItems;
+  plan_.region_bytes = device.regionBytes;
 }
 
 FailureOr<uint32_t> PlanTables::cache(epi::KvCacheOp op) {

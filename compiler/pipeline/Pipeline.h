@@ -47,6 +47,9 @@ struct PipelineOptions {
   bool fp8Activations = false;
   /// Whether a projection's kernel can combine equal parts of its columns, such as gate and up.
   bool gatedEpilogues = false;
+  /// Whether the ranks' kernels exchange rows of experts through memory that they write for each
+  /// other, and not through a communicator.
+  bool peerExchanges = false;
   /// Whether kernels read the weights of projections in panels, as the CPU's do.
   bool packsWeights = true;
   /// 0 to kMaxFusionLevel.
@@ -63,7 +66,8 @@ struct PipelineOptions {
 void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
-/// `attention`, `compute`, `fp8-activations`, `gated-epilogues` and `fusion-level`.
+/// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `peer-exchanges` and
+/// `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

@@ -17,6 +17,7 @@ std::vector<ListedPass> allPasses() {
   all.fusionLevel = kMaxFusionLevel;
   all.fp8Activations = true;
   all.gatedEpilogues = true;
+  all.peerExchanges = true;
   std::vector<ListedPass> result;
   for (Phase phase : kPhases)
     llvm::move(passesOf(phase, all), std::back_inserter(result));

@@ -55,6 +55,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> gatedEpilogues{*this, "gated-epilogues",
                               llvm::cl::desc("projections combine parts of their columns"),
                               llvm::cl::init(false)};
+  Option<bool> peerExchanges{*this, "peer-exchanges",
+                             llvm::cl::desc("ranks write rows into each other's memory"),
+                             llvm::cl::init(false)};
   Option<int64_t> fusionLevel{*this, "fusion-level",
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
                               llvm::cl::init(kDefaultFusionLevel)};
@@ -74,6 +77,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.compute = compute;
     options.fp8Activations = fp8Activations;
     options.gatedEpilogues = gatedEpilogues;
+    options.peerExchanges = peerExchanges;
     options.fusionLevel = fusionLevel;
     options.batches = batches;
     return options;

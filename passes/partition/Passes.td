@@ -139,13 +139,14 @@ def LowerDispatchPass : Pass<"ep-lower-dispatch", "::mlir::ModuleOp"> {
     `ep.combine_receive`: kernels that write other ranks' memory, so that a rank gets a token's row once, and sends one row back for it,
     however many of the token's experts it has. There is room (`capacity`) for the largest batch that `exec.limits` allow: for
     `batch_tokens` rows of each rank, or for its share of them where all ranks have all tokens. Operations behind the combine that do
-    not need it, such as shared experts, move between the first send and receive, to be computed while rows are under way.
+    not need it, such as shared experts, move between the first send and receive, to be computed while rows are under way. Rows that
+    only an `epi.quantize` reads on the other side are quantized before they are sent, and go with their scales.
 
     Precondition: `exec.limits` on the module; each dispatch over several ranks has one combine, in its block, whose weights are computed
     before the dispatch. Postcondition: no dispatch over several ranks. Leaves alone: dispatches on one rank
     (`--ep-decompose-dispatch`). Results change by the rounding of what each rank sends back.
 
-    Statistics: `exchanges` lowered, operations `hidden` behind dispatches.
+    Statistics: `exchanges` lowered, operations `hidden` behind dispatches, exchanges of `quantized` rows.
   }];
   let dependentDialects = ["::epigraph::ep::EpDialect"];
 }

@@ -4,6 +4,7 @@
 #define EPIGRAPH_RUNTIME_ARTIFACT_DEVICEKERNEL_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,14 @@ struct DeviceKernel {
 /// All kernels of a library, and what they need beside their arguments.
 struct DeviceKernels {
   std::vector<DeviceKernel> kernels;
+  /// Takes logits [outputs][vocab], and gives the token with the largest, i32 [outputs]: the first
+  /// of equal ones, -1 for a row with a logit that is not a number. Every function ends with it.
+  std::optional<DeviceKernel> best;
+  /// Makes weights that are random: RandomWeights.kernel of the plan.
+  std::optional<DeviceKernel> random;
   uint64_t workspaceBytes = 0; ///< Plan.workspace_bytes
   uint32_t tokenItems = 0;     ///< Plan.token_items
+  uint64_t regionBytes = 0;    ///< Plan.region_bytes
 };
 
 /// Limits of what a launch may ask for; a plan beyond them is refused.

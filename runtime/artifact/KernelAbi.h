@@ -8,6 +8,8 @@
 
 namespace epigraph {
 
+struct AttentionItem; // AttentionItem.h
+
 /// Tokens of one page of a cache. A cache entry of sequence `s` at position `p` lies at slot
 /// `pageTable[s * pageTableStride + p / kPageTokens] * kPageTokens + p % kPageTokens`.
 inline constexpr int64_t kPageTokens = 64;
@@ -35,35 +37,6 @@ static_assert(offsetof(KernelStep, tokens) == 0 && offsetof(KernelStep, sequence
 /// count. Tiles of one launch are independent: any thread may compute any of them, in any order.
 using KernelFunction = void (*)(void *const *args, const KernelStep *step, int64_t rows,
                                 int64_t begin, int64_t end);
-
-/// Tokens of one tile item, at most: rows of one tile of an attention kernel's queries.
-inline constexpr int32_t kAttentionTile = 64;
-
-/// A part of a step's attention: tokens [token, token + tokens) of one sequence, the first of them
-/// at `position`, attend to pages [firstPage, firstPage + pages) of it.
-struct AttentionItem {
-  int32_t token;
-  int32_t tokens;
-  int32_t sequence; ///< row of the page table
-  int32_t position;
-  int32_t firstPage; ///< as the page table's row counts them
-  int32_t pages;
-  int32_t partial;  ///< where its result goes among the partial results of the step
-  int32_t partials; ///< items that its token's context is cut into; 1: it gives the result itself
-};
-
-/// The most items of one token each in a step of `tokens`, of which Plan.token_items asks for
-/// `wanted`: a context is cut into pieces of equal length, rounded up, and its last is a short one.
-constexpr uint64_t mostTokenItems(uint64_t wanted, uint64_t tokens) { return wanted + tokens; }
-
-/// The most of them that give partial results: a context that is cut has at least one whole piece
-/// for each short one.
-constexpr uint64_t mostPartials(uint64_t wanted) { return 2 * wanted; }
-
-/// The most tile items of a step.
-constexpr uint64_t mostTileItems(uint64_t tokens, uint64_t sequences) {
-  return tokens / kAttentionTile + sequences;
-}
 
 /// Where DeviceStep::counts has each quantity that the host knows and that rows are counted in. Of
 /// a rank's share of the tokens there is one for each axis: add shareCounter(axis).
@@ -103,7 +76,6 @@ struct alignas(64) DeviceStep {
   PeerTable *peers; ///< null where no kernel exchanges rows with other ranks
 };
 
-static_assert(sizeof(AttentionItem) == 32);
 static_assert(offsetof(DeviceStep, tokens) == 56 && offsetof(DeviceStep, counts) == 80 &&
               offsetof(DeviceStep, peers) == 128 && sizeof(DeviceStep) == 192);
 

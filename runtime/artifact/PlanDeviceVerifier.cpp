@@ -3,6 +3,7 @@
 // allocated; the executor checks maps over them.
 #include <algorithm>
 
+#include "runtime/artifact/AttentionItem.h"
 #include "runtime/artifact/DeviceKernel.h"
 #include "runtime/artifact/DeviceRows.h"
 #include "runtime/artifact/KernelAbi.h"

@@ -23,6 +23,7 @@ public:
     EPIGRAPH_RETURN_IF_ERROR(collectExchanges());
     EPIGRAPH_RETURN_IF_ERROR(verifyInputs());
     EPIGRAPH_RETURN_IF_ERROR(verifyBuffers());
+    EPIGRAPH_RETURN_IF_ERROR(verifyExchanges());
     if (isDevicePlan(plan_))
       EPIGRAPH_RETURN_IF_ERROR(verifyDeviceBuffers());
     for (uint32_t i = 0; i < function_.steps()->size(); ++i) {
@@ -40,6 +41,8 @@ public:
 
 private:
   absl::Status collectExchanges();
+  absl::Status verifyExchanges() const;
+  void noteExchanges(const Launch &launch);
   absl::Status verifyInputs();
   absl::Status verifyBuffers();
   absl::Status verifyDeviceBuffers();
@@ -77,7 +80,31 @@ absl::Status FunctionVerifier::collectExchanges() {
     if (const ScatterExperts *scatter = step->op_as_ScatterExperts())
       if (!exchanges_.insert(scatter->exchange()).second)
         return invalid(where_, ": exchange ", scatter->exchange(), " is scattered twice");
+  if (!function_.exchanges())
+    return absl::OkStatus();
+  if (!exchanges_.empty() || !isDevicePlan(plan_) || plan_.region_bytes() == 0)
+    return invalid(where_, ".exchanges: expected device kernels, a region, and no ScatterExperts");
+  if (function_.exchanges()->size() > UINT16_MAX)
+    return invalid(where_, ".exchanges: expected at most ", UINT16_MAX);
+  for (uint32_t id = 0; id < function_.exchanges()->size(); ++id)
+    exchanges_.insert(static_cast<uint16_t>(id));
   return absl::OkStatus();
+}
+
+/// Each exchange has a buffer for the number of its rows.
+absl::Status FunctionVerifier::verifyExchanges() const {
+  for (uint32_t id = 0; function_.exchanges() && id < function_.exchanges()->size(); ++id)
+    EPIGRAPH_RETURN_IF_ERROR(checkCounts(function_.exchanges()->Get(id), 1, /*exact=*/false,
+                                         absl::StrCat(where_, ".exchanges[", id, "]")));
+  return absl::OkStatus();
+}
+
+/// The launch that writes the number of rows of an exchange is the first to have them.
+void FunctionVerifier::noteExchanges(const Launch &launch) {
+  for (uint32_t id = 0; function_.exchanges() && id < function_.exchanges()->size(); ++id)
+    for (const Ref *ref : *launch.args())
+      if (ref->kind() == RefKind::Buffer && ref->index() == function_.exchanges()->Get(id)->index())
+        scattered_.emplace(static_cast<uint16_t>(id), 0);
 }
 
 absl::Status FunctionVerifier::checkRows(const Rows *rows, const std::string &where) const {
@@ -224,6 +251,7 @@ absl::Status FunctionVerifier::verifyLaunch(const Launch &launch, const std::str
   if (launch.kernel() >= plan_.kernels()->size())
     return invalid(where, ".kernel: ", launch.kernel(), " does not exist; there are ",
                    plan_.kernels()->size());
+  noteExchanges(launch);
   for (uint32_t i = 0; i < launch.args()->size(); ++i)
     EPIGRAPH_RETURN_IF_ERROR(
         checkRef(launch.args()->Get(i), absl::StrCat(where, ".args[", i, "]")));

@@ -111,7 +111,8 @@ private:
          plan_.attention() == plan::Attention::Data ? "data-parallel" : "replicated",
          " attention, arena ", plan_.arena_bytes(), " bytes",
          plan_.workspace_bytes() == 0 ? "" : absl::StrCat(", workspace ", plan_.workspace_bytes()),
-         plan_.token_items() == 0 ? "" : absl::StrCat(", token items ", plan_.token_items()));
+         plan_.token_items() == 0 ? "" : absl::StrCat(", token items ", plan_.token_items()),
+         plan_.region_bytes() == 0 ? "" : absl::StrCat(", region ", plan_.region_bytes()));
     line("limits: ", limits.batch_tokens(), " batch tokens, ", limits.sequences(), " sequences, ",
          limits.context(), " context, ", limits.page_tokens(), " tokens a page");
   }
@@ -169,6 +170,8 @@ private:
       line("  ", startsOnly(step) ? absl::StrCat("step ", i, ": ") : "", stepText(step),
            step.location() ? "  // " : "", text(step.location()));
     }
+    for (uint32_t id = 0; function.exchanges() && id < function.exchanges()->size(); ++id)
+      line("  received(", id, ") in ", refText(*function.exchanges()->Get(id)));
     for (const plan::Output *output : *function.outputs())
       line("  output ", text(output->name()), " = ", refText(*output->source()));
   }

@@ -36,6 +36,8 @@ absl::Status verifyLimits(const plan::Plan &plan) {
   if (plan.workspace_bytes() > INT64_MAX || plan.token_items() > INT32_MAX / 2)
     return invalid("workspace_bytes or token_items: ", plan.workspace_bytes(), " and ",
                    plan.token_items(), " are more than any device has use for");
+  if (plan.region_bytes() > INT64_MAX)
+    return invalid("region_bytes: ", plan.region_bytes(), " is more than any device has");
   return checkEnum(plan.attention(), plan::Attention::MAX, "attention");
 }
 

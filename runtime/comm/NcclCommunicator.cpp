@@ -144,6 +144,9 @@ ncclResult_t NcclCommunicator::enqueue(const AllGather &gather) {
   if (gather.rowBytes == 0)
     return ncclInvalidUsage;
   const auto rows = static_cast<int64_t>(gather.result.size() / gather.rowBytes);
+  const RowShare own = shareOf(rows, self, members);
+  if (gather.source.size() != static_cast<size_t>(own.end - own.begin) * gather.rowBytes)
+    return ncclInvalidUsage;
   if (rows % members == 0)
     return api.allGather(source, result, gather.source.size(), ncclUint8, communicator, stream);
   // Shares differ by a row: each rank says its own.

@@ -86,10 +86,11 @@ absl::StatusOr<GpuIdentity> identifyGpu(const CudaApi &api, int ordinal) {
 }
 
 absl::StatusOr<int> localRank() {
+  // The last is torchrun's, too, but of all machines: it does where somebody starts ranks by hand.
   for (const char *name :
-       {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}) {
+       {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID", "RANK"}) {
     const char *value = std::getenv(name);
-    if (!value)
+    if (!value || (name == std::string_view("RANK") && !std::getenv("WORLD_SIZE")))
       continue;
     int rank = 0;
     if (!absl::SimpleAtoi(value, &rank) || rank < 0)

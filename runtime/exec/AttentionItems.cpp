@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/artifact/KernelAbi.h"
+
 namespace epigraph {
 namespace {
 

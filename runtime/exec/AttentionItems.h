@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "absl/types/span.h"
-#include "runtime/artifact/KernelAbi.h"
+#include "runtime/artifact/AttentionItem.h"
 
 namespace epigraph {
 

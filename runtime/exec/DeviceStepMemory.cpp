@@ -45,7 +45,7 @@ int32_t counterOf(const RowCount &rows) {
   const int32_t share = kCountShare + shareCounter(rows.id);
   switch (rows.kind) {
   case plan::RowKind::Static:
-  case plan::RowKind::Received: // not in the block
+  case plan::RowKind::Received: // in a buffer: see RankProgram
     break;
   case plan::RowKind::Tokens:
     return kCountTokens;
@@ -68,8 +68,7 @@ int32_t counterOf(const RowCount &rows) {
 } // namespace
 
 uint64_t DeviceStepMemory::bytesFor(const Options &options) {
-  return blockBytes(options) + hiddenInputBytes(options.limits) +
-         aligned(options.exchanges * sizeof(int32_t));
+  return blockBytes(options) + hiddenInputBytes(options.limits);
 }
 
 absl::StatusOr<std::unique_ptr<DeviceStepMemory>>
@@ -87,8 +86,6 @@ absl::Status DeviceStepMemory::allocate() {
   EPIGRAPH_ASSIGN_OR_RETURN(stagedBlock, driver.allocateStaging(bytes, batches));
   EPIGRAPH_ASSIGN_OR_RETURN(hiddenRows, driver.allocate(hidden, batches));
   EPIGRAPH_ASSIGN_OR_RETURN(stagedHiddenRows, driver.allocateStaging(hidden, batches));
-  EPIGRAPH_ASSIGN_OR_RETURN(received,
-                            driver.allocate(aligned(options.exchanges * sizeof(int32_t)), batches));
   EPIGRAPH_ASSIGN_OR_RETURN(
       stagedLogits, driver.allocateStaging(options.limits.sequences * options.logitBytes, results));
   convertedLogits.resize(options.limits.sequences * options.limits.convertedLogits);
@@ -98,8 +95,6 @@ absl::Status DeviceStepMemory::allocate() {
 uint8_t *DeviceStepMemory::ids() const { return block->address() + sizeof(DeviceStep); }
 
 const int32_t *DeviceStepMemory::counter(const RowCount &rows) const {
-  if (rows.kind == plan::RowKind::Received)
-    return reinterpret_cast<const int32_t *>(received->address()) + rows.id;
   return reinterpret_cast<const int32_t *>(block->address() + offsetof(DeviceStep, counts)) +
          counterOf(rows);
 }
@@ -131,7 +126,8 @@ void DeviceStepMemory::load(const StepBatch &batch, const RankProgram &program) 
   step.pageTableStride = batch.pageTableStride;
   if (batch.pageTableStride != 0)
     step.sequences = static_cast<int32_t>(batch.pageTable.size()) / batch.pageTableStride;
-  stepExtent = {step.tokens, step.outputs, {}};
+  step.peers = peers;
+  stepExtent = {step.tokens, step.outputs, step.tokens, {}};
   addItems(batch, step);
   count(step.tokens, step.outputs, step.counts);
   std::memcpy(stagedBlock->address(), &step, sizeof(step));
@@ -228,7 +224,7 @@ StepResult DeviceStepMemory::result(const RankProgram &program, bool wantHidden)
 }
 
 StepExtent DeviceStepMemory::extentOfDecode(int64_t tokens) const {
-  StepExtent extent{tokens, tokens, {}};
+  StepExtent extent{tokens, tokens, tokens, {}};
   extent.bounds.oneTokenEach = true;
   const ItemNeeds &needs = options.items;
   if (needs.of(true).tokenItems)

@@ -25,7 +25,6 @@ public:
   struct Options {
     StepLimits limits;
     ItemNeeds items;
-    size_t exchanges = 0;    ///< of the function that has most
     uint64_t logitBytes = 0; ///< of one output row, in the function where they are most
   };
 
@@ -35,6 +34,9 @@ public:
   /// `driver` and `seat` must outlive it.
   static absl::StatusOr<std::unique_ptr<DeviceStepMemory>>
   create(Driver &driver, const Options &options, const MeshSeat &seat);
+
+  /// From now on, steps tell kernels how to reach the other ranks.
+  void usePeers(PeerTable *table) { peers = table; }
 
   uint8_t *ids() const override;
   uint8_t *hidden() const override { return hiddenRows->address(); }
@@ -64,12 +66,12 @@ private:
   Driver &driver;
   const Options options;
   const MeshSeat &seat;
+  PeerTable *peers = nullptr;
   StepExtent stepExtent;
   size_t used = 0; ///< bytes of the block in this step
 
   std::unique_ptr<DeviceMemory> block, stagedBlock;
   std::unique_ptr<DeviceMemory> hiddenRows, stagedHiddenRows; ///< of the input "hidden"
-  std::unique_ptr<DeviceMemory> received;                     ///< i32 for each exchange
   size_t hiddenBytes = 0;                                     ///< of the input, in this step
   std::unique_ptr<DeviceMemory> stagedLogits, stagedHidden;   ///< results
   std::vector<float> convertedLogits;

@@ -44,7 +44,7 @@ void HostStepMemory::load(const StepBatch &batch, const RankProgram &program) {
   kernelStep.sequence = sequence;
   kernelStep.pageTable = pageTable;
   kernelStep.outputRows = outputRows;
-  stepExtent = {kernelStep.tokens, kernelStep.outputs, {}};
+  stepExtent = {kernelStep.tokens, kernelStep.outputs, kernelStep.tokens, {}};
   std::copy(batch.ids.begin(), batch.ids.end(), reinterpret_cast<int32_t *>(idsArray));
   std::copy(batch.positions.begin(), batch.positions.end(), positions);
   std::copy(batch.sequence.begin(), batch.sequence.end(), sequence);

@@ -5,11 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/artifact/DeviceRows.h"
+#include "runtime/artifact/Sha256.h"
 #include "runtime/base/Status.h"
 #include "runtime/comm/LocalCommunicator.h"
 #include "runtime/device/CpuDriver.h"
 #include "runtime/exec/HostStepMemory.h"
 #include "runtime/exec/LoadedRanks.h"
+#include "runtime/exec/OpenCommunicator.h"
 #include "runtime/exec/RankIdentity.h"
 
 namespace epigraph {
@@ -37,16 +39,12 @@ ModelInfo modelInfo(const Artifact &artifact) {
   return info;
 }
 
-/// Whether ranks work on something together: more than taking shares of their own rows.
-bool exchanges(const plan::Plan &plan) {
+/// Whether rows of experts go through a communicator, and not from kernel to kernel.
+bool sendsExpertRows(const plan::Plan &plan) {
   for (const plan::Function *function : *plan.functions())
-    for (const plan::Step *step : *function->steps()) {
-      const plan::Collective *collective = step->op_as_Collective();
-      if (collective ? collective->kind() != plan::CollectiveKind::ShardRows &&
-                           collective->kind() != plan::CollectiveKind::ShardColumns
-                     : step->op_as_ScatterExperts() || step->op_as_GatherExperts())
+    for (const plan::Step *step : *function->steps())
+      if (step->op_as_ScatterExperts() || step->op_as_GatherExperts())
         return true;
-    }
   return false;
 }
 
@@ -81,12 +79,15 @@ public:
   absl::StatusOr<std::unique_ptr<LoadedRanks>> load();
 
 private:
+  absl::Status loadAll();
   absl::Status chooseRanks();
+  absl::Status joinProcesses(const RankIdentity &identity);
   absl::Status addDriver(const DriverOptions &driverOptions);
   absl::Status openTarget();
   absl::Status fitMemory();
   absl::Status loadRank(int rank);
-  MeshSeat seatOf(int rank) const;
+  absl::StatusOr<MeshSeat> seatOf(int rank) const;
+  absl::StatusOr<std::unique_ptr<Communicator>> communicatorOf(int rank, plan::Axis axis) const;
   RankParts partsOf(Driver &driver);
   void addLoaded(uint64_t bytes);
 
@@ -102,6 +103,15 @@ private:
 };
 
 absl::StatusOr<std::unique_ptr<LoadedRanks>> RankLoader::load() {
+  const absl::Status status = loadAll();
+  if (status.ok())
+    return std::move(loaded);
+  if (loaded->processes)
+    loaded->processes->abort(status);
+  return status;
+}
+
+absl::Status RankLoader::loadAll() {
   loaded->info = modelInfo(artifact);
   loaded->deadline = options.deadline;
   EPIGRAPH_RETURN_IF_ERROR(chooseRanks());
@@ -116,13 +126,15 @@ absl::StatusOr<std::unique_ptr<LoadedRanks>> RankLoader::load() {
                                           [this](uint64_t bytes) { addLoaded(bytes); }));
   for (int64_t rank = here.begin; rank < here.end; ++rank)
     EPIGRAPH_RETURN_IF_ERROR(loadRank(static_cast<int>(rank)));
+  if (loaded->processes)
+    return loaded->processes->barrier("loading");
   if (onDevice)
-    return std::move(loaded);
+    return absl::OkStatus();
   EPIGRAPH_ASSIGN_OR_RETURN(
       loaded->threads, RankThreads::start(loaded->info.ranks, [ranks = &loaded->ranks](int rank) {
         (*ranks)[static_cast<size_t>(rank)]->runStep();
       }));
-  return std::move(loaded);
+  return absl::OkStatus();
 }
 
 /// All ranks of a CPU are here; on a device, the one that this process is.
@@ -137,13 +149,30 @@ absl::Status RankLoader::chooseRanks() {
   EPIGRAPH_ASSIGN_OR_RETURN(const RankIdentity identity, rankIdentity());
   EPIGRAPH_RETURN_IF_ERROR(checkWorld(identity, ranks));
   here = {identity.rank, identity.rank + 1};
-  if (!exchanges(plan))
-    return absl::OkStatus();
-  return withCode(ErrorCode::NoDriver,
-                  absl::UnimplementedError(absl::StrCat(
-                      "this runtime has no way for ranks to exchange rows on target '",
-                      artifact.manifest().target.name,
-                      "'; compile the model again for one rank, or with --target cpu")));
+  if (sendsExpertRows(plan))
+    return withCode(ErrorCode::NoDriver,
+                    absl::UnimplementedError(absl::StrCat(
+                        "this runtime does not scatter rows of experts on target '",
+                        artifact.manifest().target.name,
+                        "'; compile the model again for one rank, or with --target cpu")));
+  return ranks == 1 ? absl::OkStatus() : joinProcesses(identity);
+}
+
+/// Before anything is loaded: ranks that run different things refuse at once.
+absl::Status RankLoader::joinProcesses(const RankIdentity &identity) {
+  const absl::StatusOr<std::string> text = printManifest(artifact.manifest());
+  EPIGRAPH_RETURN_IF_ERROR(text.status());
+  ProcessGroupOptions group;
+  group.rank = identity.rank;
+  group.ranks = identity.size;
+  group.job = jobOfThisProcess();
+  // The manifest has the digests of all files.
+  group.digest = sha256Hex(*text);
+  group.deadline = options.deadline;
+  EPIGRAPH_ASSIGN_OR_RETURN(loaded->processes, ProcessGroup::join(group));
+  if (loaded->info.lanes > 1)
+    loaded->lanes = std::make_unique<LaneResults>(*loaded->processes, loaded->info);
+  return absl::OkStatus();
 }
 
 absl::Status RankLoader::addDriver(const DriverOptions &driverOptions) {
@@ -190,23 +219,36 @@ absl::Status RankLoader::fitMemory() {
 absl::Status RankLoader::loadRank(int rank) {
   if (!onDevice)
     EPIGRAPH_RETURN_IF_ERROR(addDriver({threads.of(rank), threads.spin()}));
+  EPIGRAPH_ASSIGN_OR_RETURN(MeshSeat seat, seatOf(rank));
   EPIGRAPH_ASSIGN_OR_RETURN(
       loaded->ranks.emplace_back(),
-      RankState::create(artifact, loaded->info, partsOf(*loaded->drivers.back()), seatOf(rank)));
+      RankState::create(artifact, loaded->info, partsOf(*loaded->drivers.back()), std::move(seat)));
   return absl::OkStatus();
 }
 
-MeshSeat RankLoader::seatOf(int rank) const {
+absl::StatusOr<MeshSeat> RankLoader::seatOf(int rank) const {
+  MeshSeat seat{rank, !loaded->info.dataParallelAttention, nullptr, nullptr};
+  EPIGRAPH_ASSIGN_OR_RETURN(seat.expert, communicatorOf(rank, plan::Axis::Expert));
+  EPIGRAPH_ASSIGN_OR_RETURN(seat.tensor, communicatorOf(rank, plan::Axis::Tensor));
+  return seat;
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> RankLoader::communicatorOf(int rank,
+                                                                         plan::Axis axis) const {
+  const std::vector<int> members =
+      membersAlong(axis, rank, loaded->info.ranks, static_cast<int>(plan.tensor()));
+  if (loaded->processes && communicatesAlong(axis, plan))
+    return openCommunicator(*loaded->drivers.back(), *loaded->processes, members, loaded->deadline);
+  // Among threads; among processes, one that only knows its place.
   LocalMesh &mesh = *loaded->mesh;
-  const auto along = [&](MeshAxis axis) {
-    return std::make_unique<LocalCommunicator>(mesh.group(axis, rank), mesh.place(axis, rank));
-  };
-  return {rank, !loaded->info.dataParallelAttention, along(MeshAxis::Expert),
-          along(MeshAxis::Tensor)};
+  const MeshAxis meshAxis = axis == plan::Axis::Tensor ? MeshAxis::Tensor : MeshAxis::Expert;
+  return std::make_unique<LocalCommunicator>(mesh.group(meshAxis, rank),
+                                             mesh.place(meshAxis, rank));
 }
 
 RankParts RankLoader::partsOf(Driver &driver) {
-  RankParts parts{driver, loaded->sharedWeights, options.deadline, nullptr, nullptr};
+  RankParts parts{driver,  loaded->sharedWeights,  options.deadline, nullptr,
+                  nullptr, loaded->processes.get()};
   parts.loaded = [this](uint64_t bytes) { addLoaded(bytes); };
   parts.recorded = [this](size_t done, size_t all) {
     if (options.progress)

@@ -9,9 +9,11 @@
 #include "absl/status/statusor.h"
 #include "runtime/artifact/Artifact.h"
 #include "runtime/comm/LocalMesh.h"
+#include "runtime/comm/ProcessGroup.h"
 #include "runtime/device/Driver.h"
 #include "runtime/device/MemoryPool.h"
 #include "runtime/exec/BatchCheck.h"
+#include "runtime/exec/LaneResults.h"
 #include "runtime/exec/MemoryNeed.h"
 #include "runtime/exec/PlanExecutor.h"
 #include "runtime/exec/RankState.h"
@@ -27,6 +29,9 @@ struct LoadedRanks {
   std::chrono::milliseconds deadline{0};
   std::unique_ptr<MemoryPool> pool;
   std::unique_ptr<LocalMesh> mesh; ///< of ranks that are threads
+  /// Of ranks that are processes; null where there is one rank.
+  std::unique_ptr<ProcessGroup> processes;
+  std::unique_ptr<LaneResults> lanes; ///< where the ranks of other lanes are other processes
   std::optional<BatchCheck> check;
   /// The first holds the shared weights. On a device it is that of the rank, too.
   std::vector<std::unique_ptr<Driver>> drivers;

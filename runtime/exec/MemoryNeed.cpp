@@ -7,6 +7,7 @@
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/ErrorCode.h"
 #include "runtime/device/MemoryPool.h"
+#include "runtime/exec/PeerRegions.h"
 
 namespace epigraph {
 namespace {
@@ -56,6 +57,7 @@ absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t ranks, ui
     weights.add(weight->shared() ? 1 : ranks, weightBytes(*weight));
   arenas.add(ranks, plan.arena_bytes());
   workspaces.add(ranks, plan.workspace_bytes());
+  workspaces.add(ranks, PeerRegions::bytesFor(plan.region_bytes()));
   arrays.add(ranks, stepArrays);
   for (const plan::Cache *cache : *plan.caches())
     page.add(ranks * kPageTokens, cache->entry_elements() * elementBytes(cache->dtype()));

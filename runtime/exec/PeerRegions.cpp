@@ -1,6 +1,5 @@
 #include "runtime/exec/PeerRegions.h"
 
-#include <algorithm>
 #include <atomic>
 
 #include "absl/strings/str_cat.h"
@@ -10,11 +9,6 @@ namespace epigraph {
 namespace {
 
 using std::chrono::milliseconds;
-
-/// Between two looks at the other ranks.
-constexpr milliseconds kWatchTime{20};
-/// Until a rank that waits for nobody any more has run to its end.
-constexpr milliseconds kGraceTime{1000};
 
 /// What a kernel was waiting for.
 std::string describe(uint32_t failure) {
@@ -35,7 +29,9 @@ std::string describe(uint32_t failure) {
 
 } // namespace
 
-uint64_t PeerRegions::bytesFor(uint64_t bytes) { return bytes + sizeof(PeerTable); }
+uint64_t PeerRegions::bytesFor(uint64_t bytes) {
+  return bytes == 0 ? 0 : bytes + sizeof(PeerTable);
+}
 
 absl::StatusOr<std::unique_ptr<PeerRegions>>
 PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, milliseconds patience) {
@@ -90,34 +86,7 @@ absl::Status PeerRegions::writeTable() {
   return driver.synchronize();
 }
 
-absl::Status PeerRegions::synchronize(milliseconds deadline) {
-  const absl::Status status = watch(deadline);
-  if (!status.ok())
-    group.abort(status);
-  return status;
-}
-
-absl::Status PeerRegions::watch(milliseconds deadline) {
-  milliseconds left = deadline;
-  for (;;) {
-    const milliseconds turn = std::min(left, kWatchTime);
-    const absl::Status status = driver.synchronize(turn);
-    if (!absl::IsDeadlineExceeded(status)) {
-      EPIGRAPH_RETURN_IF_ERROR(status);
-      return failedWait();
-    }
-    if (absl::Status lost = group.check(); !lost.ok()) {
-      // The kernels notice by themselves, and come to an end without meaning.
-      static_cast<void>(driver.synchronize(patience + kGraceTime));
-      return lost;
-    }
-    left -= turn;
-    if (left <= milliseconds::zero())
-      return status;
-  }
-}
-
-absl::Status PeerRegions::failedWait() const {
+absl::Status PeerRegions::check() const {
   const uint32_t word = std::atomic_ref<uint32_t>(*reinterpret_cast<uint32_t *>(failure->address()))
                             .load(std::memory_order_relaxed);
   if (word == 0)

@@ -30,19 +30,16 @@ public:
   /// Address on the device, for DeviceStep::peers.
   PeerTable *table() const { return reinterpret_cast<PeerTable *>(tableMemory->address()); }
 
-  /// Waits for the work of this rank's driver, and watches the other ranks meanwhile. Errors: what
-  /// failed; Aborted when a rank has ended or given up; DeadlineExceeded when a kernel has waited
-  /// for a rank in vain, or the work takes longer than `deadline`. After any of them, the regions
-  /// cannot be used any more, and the other ranks know.
-  absl::Status synchronize(std::chrono::milliseconds deadline);
+  /// Whether kernels have had what they waited for; to be asked when their work is done. Errors:
+  /// Aborted when a rank has ended or given up; DeadlineExceeded when one has been waited for in
+  /// vain, naming it. From then on the regions cannot be used any more.
+  absl::Status check() const;
 
 private:
   PeerRegions(Driver &driver, ProcessGroup &group, std::chrono::milliseconds patience)
       : driver(driver), group(group), patience(patience) {}
   absl::Status connect(uint64_t bytes);
   absl::Status writeTable();
-  absl::Status watch(std::chrono::milliseconds deadline);
-  absl::Status failedWait() const;
 
   Driver &driver;
   ProcessGroup &group;

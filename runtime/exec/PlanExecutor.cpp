@@ -43,9 +43,15 @@ absl::StatusOr<std::vector<StepResult>> PlanExecutor::step(std::string_view func
                                                            absl::Span<const StepBatch> batches,
                                                            bool wantHidden) {
   EPIGRAPH_RETURN_IF_ERROR(check(function, batches, wantHidden));
+  size_t laneTokens = 0;
+  for (const StepBatch &batch : batches)
+    laneTokens = std::max(laneTokens, batch.ids.size());
   for (const std::unique_ptr<RankState> &rank : loaded->ranks)
-    rank->load(function, batches[loaded->laneOf(*rank)], wantHidden);
+    rank->load(function, batches[loaded->laneOf(*rank)], static_cast<int64_t>(laneTokens),
+               wantHidden);
   EPIGRAPH_RETURN_IF_ERROR(loaded->threads ? runThreads() : runHere());
+  if (loaded->lanes)
+    return loaded->lanes->gather(batches, loaded->ranks.front()->result(), wantHidden);
   std::vector<StepResult> results;
   // Of the ranks that ran one lane, the first.
   for (const std::unique_ptr<RankState> &rank : loaded->ranks)
@@ -81,8 +87,12 @@ absl::Status PlanExecutor::check(std::string_view function, absl::Span<const Ste
 absl::Status PlanExecutor::runHere() {
   RankState &rank = *loaded->ranks.front();
   rank.runStep();
-  loaded->lost = absl::IsDeadlineExceeded(rank.status());
-  return loaded->lost ? withCode(ErrorCode::Deadline, rank.status()) : rank.status();
+  const absl::Status &status = rank.status();
+  // Whatever a rank was waiting for may still come, or never: it is left alone.
+  loaded->lost = absl::IsDeadlineExceeded(status) || absl::IsAborted(status);
+  if (!status.ok() && loaded->processes)
+    loaded->processes->abort(status);
+  return absl::IsDeadlineExceeded(status) ? withCode(ErrorCode::Deadline, status) : status;
 }
 
 /// Runs the step that the ranks have loaded, and finds out what went wrong first.

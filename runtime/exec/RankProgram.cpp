@@ -191,6 +191,12 @@ absl::Status Resolver::checkCacheMaps(const plan::Launch &launch) const {
 }
 
 void Resolver::resolveReceivedRows() {
+  if (function.exchanges()) {
+    program.exchanges = function.exchanges()->size();
+    for (const plan::Ref *ref : *function.exchanges())
+      program.receivedCounts.push_back(reinterpret_cast<const int32_t *>(bufferOf(*ref).address));
+  }
+  program.batchTokens = plan.limits()->batch_tokens();
   program.receivedRows.resize(program.exchanges);
   for (size_t id = 0; deviceRows && id < program.exchanges; ++id)
     program.receivedRows[id] = static_cast<int64_t>(

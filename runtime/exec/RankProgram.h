@@ -81,8 +81,11 @@ struct RankProgram {
   std::vector<void *> arguments;
   /// On a device, for each argument the rows that it has room for; 0 for weights.
   std::vector<uint32_t> argumentRows;
-  /// On a device, for each exchange the most rows that can arrive.
+  /// For each exchange, on a device: the most rows that can arrive when all lanes have
+  /// `batchTokens`, the most that there can be; and where their number is.
+  int64_t batchTokens = 0;
   std::vector<int64_t> receivedRows;
+  std::vector<const int32_t *> receivedCounts;
   RowArray logits;
   RowArray hidden; ///< null address: the function has no output "hidden"
   plan::DType hiddenInputType = plan::DType::F32;

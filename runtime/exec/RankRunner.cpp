@@ -23,6 +23,12 @@ SumType sumTypeOf(plan::DType dtype) {
   return dtype == plan::DType::BF16 ? SumType::BFloat16 : SumType::Float32;
 }
 
+/// Bytes of what belongs to one token, where the ranks gather their shares of tokens; else 0.
+size_t shareBytes(const CollectiveAction &action) {
+  const RowCount &rows = action.source.rows;
+  return isShare(rows.kind) ? action.source.rowBytes * rows.factor : 0;
+}
+
 } // namespace
 
 RankRunner::RankRunner(Driver &driver, const MeshSeat &seat) : driver(driver), seat(seat) {}
@@ -31,7 +37,9 @@ absl::Status RankRunner::run(const RankProgram &program, const StepExtent &exten
   lastTime = StepTime();
   underWay.clear(); // a step that failed may have left some
   finished = 0;
-  received = program.receivedRows;
+  received.clear();
+  for (const int64_t most : program.receivedRows)
+    received.push_back(mostReceived(most, program.batchTokens, extent));
   Timed timed(lastTime.total);
   for (const Action &action : program.actions) {
     begun.fetch_add(1, std::memory_order_relaxed);
@@ -42,6 +50,16 @@ absl::Status RankRunner::run(const RankProgram &program, const StepExtent &exten
     }
   }
   return absl::OkStatus();
+}
+
+/// Of `most` rows, which arrive when every lane has `batchTokens`, those that can in this step. The
+/// tokens of a lane may be shared out to ranks, each share rounded up.
+int64_t RankRunner::mostReceived(int64_t most, int64_t batchTokens,
+                                 const StepExtent &extent) const {
+  if (most == 0)
+    return 0;
+  const int64_t tokens = std::min(extent.laneTokens + seat.expert->size() - 1, batchTokens);
+  return (most * tokens + batchTokens - 1) / batchTokens;
 }
 
 absl::Status RankRunner::runAction(const Action &action, const StepExtent &extent) {
@@ -79,7 +97,8 @@ absl::Status RankRunner::exchange(const CollectiveAction &action, const StepExte
                        resultBytes);
   }
   case plan::CollectiveKind::AllGatherRows:
-    return perform(communicator, AllGather{source, result}, action.starts, where);
+    return perform(communicator, AllGather{source, result, shareBytes(action)}, action.starts,
+                   where);
   case plan::CollectiveKind::AllReduce:
     return perform(communicator, AllReduce{sumType, source, result}, action.starts, where);
   case plan::CollectiveKind::ReduceScatter:

@@ -53,6 +53,7 @@ private:
   absl::Status perform(Communicator &communicator, const Collective &collective, bool starts,
                        const std::string &where);
   absl::Status finish(uint64_t until);
+  int64_t mostReceived(int64_t most, int64_t batchTokens, const StepExtent &extent) const;
   int64_t rowsOf(const RowCount &count, const StepExtent &extent) const;
   absl::StatusOr<size_t> bytesOf(const RowArray &array, const StepExtent &extent) const;
 

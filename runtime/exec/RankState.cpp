@@ -6,11 +6,16 @@
 #include "runtime/artifact/DeviceRows.h"
 #include "runtime/base/Status.h"
 #include "runtime/exec/HostStepMemory.h"
+#include "runtime/exec/WatchProcesses.h"
 
 namespace epigraph {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Longest wait of a kernel for another rank: its process says more about a rank that is late, and
+/// users are told within ten seconds.
+constexpr std::chrono::milliseconds kPeerPatience{5000};
 
 /// The buffers that functions give as "logits".
 std::vector<const plan::Buffer *> logitBuffers(const plan::Plan &plan) {
@@ -20,16 +25,6 @@ std::vector<const plan::Buffer *> logitBuffers(const plan::Plan &plan) {
       if (output->name()->string_view() == "logits")
         buffers.push_back(function->buffers()->Get(output->source()->index()));
   return buffers;
-}
-
-/// One more than the largest number of an exchange.
-size_t exchangesOf(const plan::Plan &plan) {
-  size_t exchanges = 0;
-  for (const plan::Function *function : *plan.functions())
-    for (const plan::Step *step : *function->steps())
-      if (const plan::ScatterExperts *scatter = step->op_as_ScatterExperts())
-        exchanges = std::max(exchanges, size_t{scatter->exchange()} + 1);
-  return exchanges;
 }
 
 } // namespace
@@ -50,7 +45,6 @@ DeviceStepMemory::Options deviceStepOptions(const Plan &plan, const ModelInfo &i
   DeviceStepMemory::Options options;
   options.limits = stepLimits(plan, info);
   options.items = itemNeeds(*plan);
-  options.exchanges = exchangesOf(*plan);
   for (const plan::Buffer *buffer : logitBuffers(*plan))
     options.logitBytes =
         std::max(options.logitBytes, buffer->row_elements() * elementBytes(buffer->dtype()));
@@ -58,8 +52,8 @@ DeviceStepMemory::Options deviceStepOptions(const Plan &plan, const ModelInfo &i
 }
 
 RankState::RankState(const RankParts &parts, MeshSeat seat)
-    : driver(parts.driver), deadline(parts.deadline), seat(std::move(seat)),
-      rankRunner(driver, this->seat) {}
+    : driver(parts.driver), deadline(parts.deadline), processes(parts.processes),
+      seat(std::move(seat)), rankRunner(driver, this->seat) {}
 
 absl::StatusOr<std::unique_ptr<RankState>> RankState::create(const Artifact &artifact,
                                                              const ModelInfo &info,
@@ -85,6 +79,7 @@ absl::StatusOr<std::unique_ptr<RankState>> RankState::create(const Artifact &art
     EPIGRAPH_ASSIGN_OR_RETURN(
         std::unique_ptr<DeviceStepMemory> memory,
         DeviceStepMemory::create(state->driver, deviceStepOptions(plan, info), state->seat));
+    EPIGRAPH_RETURN_IF_ERROR(state->reachPeers(*plan, *memory));
     steps = memory.get();
     state->memory = std::move(memory);
   }
@@ -108,6 +103,16 @@ absl::Status RankState::allocate(const Artifact &artifact, const ModelInfo &info
         driver.allocate(bytes,
                         absl::StrCat("cache ", abslView(cache->name()->string_view()), ofRank)));
   }
+  return absl::OkStatus();
+}
+
+/// Lets kernels reach the other ranks, if any of them exchanges rows.
+absl::Status RankState::reachPeers(const plan::Plan &plan, DeviceStepMemory &steps) {
+  if (!processes || plan.region_bytes() == 0)
+    return absl::OkStatus();
+  EPIGRAPH_ASSIGN_OR_RETURN(peers, PeerRegions::create(driver, *processes, plan.region_bytes(),
+                                                       std::min(deadline, kPeerPatience)));
+  steps.usePeers(peers->table());
   return absl::OkStatus();
 }
 
@@ -152,7 +157,10 @@ absl::Status RankState::prepare(RankProgram &program) {
     binding.rowTile = launch->rowTile;
     binding.columnTiles = launch->columnTiles;
     binding.step = memory->step();
-    binding.count = memory->counter(launch->rows);
+    const RowCount &rows = launch->rows;
+    binding.count = rows.kind == plan::RowKind::Received && !program.receivedCounts.empty()
+                        ? program.receivedCounts[rows.id]
+                        : memory->counter(rows);
     binding.factor = static_cast<int32_t>(launch->rows.factor);
     binding.capacity = static_cast<int32_t>(launch->capacity);
     binding.workspace = workspace->address();
@@ -169,6 +177,8 @@ absl::Status RankState::prepare(RankProgram &program) {
 absl::Status RankState::record(const ModelInfo &info, const DeviceStepMemory &steps,
                                const std::function<void(size_t, size_t)> &recorded) {
   decoding = &program(info.hasDecode ? "decode" : "main");
+  // The host moves shares of the tokens, and they start elsewhere in a step of another size.
+  takesShares = info.ranks > 1 && !info.dataParallelAttention;
   std::vector<StepExtent> extents;
   for (const int64_t tokens : recordedSizes(std::min(info.maxBatchTokens, info.maxSequences)))
     extents.push_back(steps.extentOfDecode(tokens));
@@ -181,8 +191,10 @@ absl::Status RankState::record(const ModelInfo &info, const DeviceStepMemory &st
       });
 }
 
-void RankState::load(std::string_view function, const StepBatch &batch, bool wantHidden) {
+void RankState::load(std::string_view function, const StepBatch &batch, int64_t tokens,
+                     bool wantHidden) {
   current = &program(function);
+  laneTokens = tokens;
   wantsHidden = wantHidden;
   memory->load(batch, *current);
 }
@@ -199,9 +211,11 @@ void RankState::runStep() {
 
 absl::Status RankState::runLoaded() {
   EPIGRAPH_RETURN_IF_ERROR(memory->send());
-  const RecordedWork *recorded = current == decoding ? recordings.find(memory->extent()) : nullptr;
-  EPIGRAPH_RETURN_IF_ERROR(recorded ? driver.replay(*recorded)
-                                    : rankRunner.run(*current, memory->extent()));
+  StepExtent extent = memory->extent();
+  extent.laneTokens = laneTokens;
+  const RecordedWork *recorded =
+      current == decoding ? recordings.find(extent, takesShares) : nullptr;
+  EPIGRAPH_RETURN_IF_ERROR(recorded ? driver.replay(*recorded) : rankRunner.run(*current, extent));
   EPIGRAPH_RETURN_IF_ERROR(memory->fetch(*current, wantsHidden));
   if (driver.hostAddressable()) {
     lastTime = rankRunner.time();
@@ -209,9 +223,21 @@ absl::Status RankState::runLoaded() {
   }
   // What the device does is seen from here only as the time that it is waited for.
   const Clock::time_point asked = Clock::now();
-  const absl::Status status =
-      withContext(driver.synchronize(deadline), absl::StrCat("rank ", rank()));
+  const absl::Status status = withContext(waitForDevice(), absl::StrCat("rank ", rank()));
   lastTime.kernels = Clock::now() - asked;
+  return status;
+}
+
+absl::Status RankState::waitForDevice() {
+  if (!processes)
+    return driver.synchronize(deadline);
+  absl::Status status = synchronizeWatching(driver, *processes, deadline);
+  if (status.ok() && peers)
+    status = peers->check();
+  if (!status.ok()) {
+    seat.expert->abort(status);
+    seat.tensor->abort(status);
+  }
   return status;
 }
 

@@ -13,8 +13,10 @@
 
 #include "absl/status/statusor.h"
 #include "runtime/artifact/Artifact.h"
+#include "runtime/comm/ProcessGroup.h"
 #include "runtime/device/Driver.h"
 #include "runtime/exec/DeviceStepMemory.h"
+#include "runtime/exec/PeerRegions.h"
 #include "runtime/exec/RankProgram.h"
 #include "runtime/exec/RankRunner.h"
 #include "runtime/exec/RecordedSteps.h"
@@ -34,6 +36,7 @@ struct RankParts {
   std::function<void(uint64_t)> loaded;
   /// Called while steps are recorded: how many of how many.
   std::function<void(size_t, size_t)> recorded;
+  ProcessGroup *processes; ///< of ranks that are processes; else null
 };
 
 class RankState {
@@ -44,7 +47,8 @@ public:
   create(const Artifact &artifact, const ModelInfo &info, const RankParts &parts, MeshSeat seat);
 
   /// Takes over the batch of the next step; `runStep` runs it, on any thread.
-  void load(std::string_view function, const StepBatch &batch, bool wantHidden);
+  /// `laneTokens`: of the lane that has most in the step.
+  void load(std::string_view function, const StepBatch &batch, int64_t laneTokens, bool wantHidden);
   void runStep();
 
   /// Of the last step.
@@ -67,13 +71,16 @@ private:
   absl::Status prepare(RankProgram &program);
   absl::Status record(const ModelInfo &info, const DeviceStepMemory &steps,
                       const std::function<void(size_t, size_t)> &recorded);
+  absl::Status reachPeers(const plan::Plan &plan, DeviceStepMemory &steps);
   absl::Status runLoaded();
+  absl::Status waitForDevice();
   const RankProgram &program(std::string_view function) const {
     return programs.find(function)->second;
   }
 
   Driver &driver;
   const std::chrono::milliseconds deadline;
+  ProcessGroup *const processes;
   const MeshSeat seat;
   RankRunner rankRunner;
   std::unique_ptr<KernelLibrary> kernels;
@@ -81,12 +88,15 @@ private:
   std::unique_ptr<DeviceMemory> arena;
   std::unique_ptr<DeviceMemory> workspace;
   std::vector<std::unique_ptr<DeviceMemory>> caches;
+  std::unique_ptr<PeerRegions> peers; ///< where kernels exchange rows with other ranks
   std::unique_ptr<StepMemory> memory;
   std::map<std::string, RankProgram, std::less<>> programs;
   const RankProgram *decoding = nullptr; ///< the program that was recorded
   RecordedSteps recordings;
+  bool takesShares = false; ///< ranks divide the tokens of a step among them
 
   const RankProgram *current = nullptr;
+  int64_t laneTokens = 0;
   bool wantsHidden = false;
   absl::Status lastStatus;
   StepTime lastTime;

@@ -45,12 +45,13 @@ absl::Status RecordedSteps::record(Driver &driver, const std::vector<StepExtent>
   return absl::OkStatus();
 }
 
-const RecordedWork *RecordedSteps::find(const StepExtent &extent) const {
+const RecordedWork *RecordedSteps::find(const StepExtent &extent, bool exact) const {
   if (!extent.bounds.oneTokenEach || extent.tokens == 0)
     return nullptr;
   for (const Recording &recording : recordings)
-    if (extent.tokens <= recording.extent.tokens && extent.outputs <= recording.extent.outputs)
-      return recording.work.get();
+    if (extent.tokens <= recording.extent.tokens && extent.outputs <= recording.extent.outputs &&
+        extent.laneTokens <= recording.extent.laneTokens)
+      return exact && extent.tokens != recording.extent.tokens ? nullptr : recording.work.get();
   return nullptr;
 }
 

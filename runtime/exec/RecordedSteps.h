@@ -29,8 +29,9 @@ public:
                       const std::function<absl::Status(const StepExtent &)> &run,
                       const std::function<void(size_t)> &recorded);
 
-  /// The smallest recording that serves a step of `extent`; null if there is none.
-  const RecordedWork *find(const StepExtent &extent) const;
+  /// The smallest recording that serves a step of `extent`; null if there is none. `exact`: one of
+  /// as many tokens, no more.
+  const RecordedWork *find(const StepExtent &extent, bool exact = false) const;
 
 private:
   struct Recording {

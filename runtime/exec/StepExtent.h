@@ -13,6 +13,7 @@ namespace epigraph {
 struct StepExtent {
   int64_t tokens = 0; ///< of this rank's batch
   int64_t outputs = 0;
+  int64_t laneTokens = 0; ///< of the lane that has most in this step; only devices need it
   StepBounds bounds;
 };
 

@@ -34,7 +34,8 @@ public:
   virtual uint8_t *hidden() const = 0;
   virtual const void *step() const = 0;
 
-  /// Where device kernels read the quantity that `rows` counts; null on the CPU.
+  /// Where device kernels read the quantity that `rows` counts, if the host knows it; null on the
+  /// CPU.
   virtual const int32_t *counter(const RowCount &rows) const = 0;
 
   /// Copies a batch for `program` that BatchCheck accepted.

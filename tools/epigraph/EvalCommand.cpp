@@ -35,6 +35,8 @@ struct EvalFlags {
 /// Shows how far it is, ten times a second, on a terminal.
 class ProgressLine {
 public:
+  explicit ProgressLine(bool wanted) : enabled(wanted && isatty(STDERR_FILENO) != 0) {}
+
   void show(int64_t done, int64_t total) {
     const auto now = std::chrono::steady_clock::now();
     if (!enabled || (done != total && now - last < std::chrono::milliseconds(100)))
@@ -50,7 +52,7 @@ public:
   }
 
 private:
-  const bool enabled = isatty(STDERR_FILENO) != 0;
+  const bool enabled;
   std::chrono::steady_clock::time_point last;
   bool shown = false;
 };
@@ -88,7 +90,7 @@ absl::Status eval(const EvalFlags &flags) {
   const auto start = std::chrono::steady_clock::now();
   absl::StatusOr<PerplexityReport> report;
   {
-    ProgressLine line;
+    ProgressLine line(talksToUser(*model));
     report =
         model->session().perplexity(*ids, static_cast<int32_t>(*bos), flags.window,
                                     [&](int64_t done, int64_t total) { line.show(done, total); });

@@ -7,6 +7,9 @@ namespace epigraph::tool {
 
 absl::Status writeLogits(Session &session, const Passage &passage, const std::string &path,
                          const std::string &name) {
+  if (path.empty())
+    return session.visit(passage,
+                         [](size_t, int32_t, absl::Span<const float>) { return absl::OkStatus(); });
   const TensorDeclaration declaration{
       name, DType::F32, {passage.ids.size(), static_cast<uint64_t>(session.info().vocab)}};
   EPIGRAPH_ASSIGN_OR_RETURN(SafetensorsWriter writer,

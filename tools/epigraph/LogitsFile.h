@@ -10,7 +10,7 @@
 namespace epigraph::tool {
 
 /// Runs `passage` and writes its logits as float32 tensor `name`, [ids][vocab], row by row; the
-/// file appears under its name only when it is complete.
+/// file appears under its name only when it is complete. Only runs it if `path` is empty.
 absl::Status writeLogits(Session &session, const Passage &passage, const std::string &path,
                          const std::string &name);
 

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Validators.hpp>
 #include <chrono>
+#include <cstdio>
 
 #include "runtime/base/Status.h"
 #include "runtime/device/MemoryPool.h"
@@ -38,7 +39,13 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> ModelFlags::load() const {
   if (!memoryPoolSize.empty()) {
     EPIGRAPH_ASSIGN_OR_RETURN(options.executor.memoryPoolBytes, parseBytes(memoryPoolSize));
   }
-  return LoadedModel::load(artifact, options, interrupted);
+  EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<LoadedModel> model,
+                            LoadedModel::load(artifact, options, interrupted));
+  if (!talksToUser(*model) && !std::freopen("/dev/null", "w", stdout))
+    return absl::InternalError("cannot open /dev/null");
+  return model;
 }
+
+bool talksToUser(const LoadedModel &model) { return model.executor().firstRank() == 0; }
 
 } // namespace epigraph::tool

@@ -24,9 +24,14 @@ struct ModelFlags {
   /// Declares the flags on `app`; this object must outlive parsing.
   void addTo(CLI::App &app);
 
-  /// Loads the model that they describe; stops at Ctrl-C.
+  /// Loads the model that they describe; stops at Ctrl-C. From then on only rank 0 has a standard
+  /// output.
   absl::StatusOr<std::unique_ptr<LoadedModel>> load() const;
 };
+
+/// Whether this process prints and writes what a command finds: where ranks are processes, which
+/// all come to the same, only rank 0 does.
+bool talksToUser(const LoadedModel &model);
 
 } // namespace epigraph::tool
 

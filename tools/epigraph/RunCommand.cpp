@@ -54,16 +54,18 @@ absl::StatusOr<std::vector<GenerationRequest>> requestsOf(const RunFlags &flags,
 absl::Status writeAllLogits(const RunFlags &flags, LoadedModel &model,
                             const GenerationRequest &request) {
   const absl::Span<const int32_t> ids = request.ids;
+  const auto write = [&](const Passage &passage, const std::string &path, const char *name) {
+    return writeLogits(model.session(), passage, talksToUser(model) ? path : "", name);
+  };
   if (!flags.logits.empty())
-    EPIGRAPH_RETURN_IF_ERROR(writeLogits(model.session(), {ids, {}}, flags.logits, "logits"));
+    EPIGRAPH_RETURN_IF_ERROR(write({ids, {}}, flags.logits, "logits"));
   if (flags.mtpLogits.empty())
     return absl::OkStatus();
   if (ids.size() < 2)
     return absl::InvalidArgumentError(
         "--mtp-logits: expected at least two tokens; the MTP layer is given each with its next");
   // The last token has no next one, and so no row.
-  return writeLogits(model.session(), {ids.first(ids.size() - 1), ids.subspan(1)}, flags.mtpLogits,
-                     "mtp_logits");
+  return write({ids.first(ids.size() - 1), ids.subspan(1)}, flags.mtpLogits, "mtp_logits");
 }
 
 absl::Status run(const RunFlags &flags) {
@@ -87,7 +89,7 @@ absl::Status run(const RunFlags &flags) {
     printJson(*model, requests, *report, loading.count(), flags.promptsOption->count() > 0);
   else if (!streams)
     printTexts(*model, *report);
-  if (!flags.json)
+  if (!flags.json && talksToUser(*model))
     printTimings(*report, loading.count());
   return absl::OkStatus();
 }

@@ -52,3 +52,46 @@ func.func @alone(%x: tensor<?x64xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf3
   %r = ep.combine %rows, %w, %back on @world : tensor<?x64xbf16>, tensor<?x4xf32> -> tensor<?x64xbf16>
   return %r : tensor<?x64xbf16>
 }
+
+// -----
+
+// Rows that are quantized on the other side travel quantized; what another projection had quantized already is taken.
+module attributes {exec.limits = #exec.limits<batch_tokens = 48, sequences = 4, context = 256>} {
+  ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+  // CHECK-LABEL: func.func @quantized(
+  // CHECK-SAME: %[[X:.*]]: tensor<?x256xbf16>, %[[IDS:.*]]: tensor<?x4xi32>
+  func.func @quantized(%x: tensor<?x256xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>, %w8: tensor<256x256xf8E4M3FN>, %ws: tensor<2x2xf32>) -> tensor<?x256xbf16> {
+    // CHECK: %[[Q:.*]], %[[SCALES:.*]] = epi.quantize %[[X]]
+    // CHECK: ep.dispatch_send %[[Q]], %[[IDS]], {{.*}} scale %[[SCALES]] on @world
+    // CHECK: %[[ROWS:.*]], %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %[[ROW_SCALES:.*]] = ep.dispatch_receive on @world {{.*}} scale tensor<?x2xf32>
+    // CHECK-NOT: epi.quantize
+    // CHECK: epi.linear %[[ROWS]] scale %[[ROW_SCALES]]
+    %rows, %counts, %back = ep.dispatch %x, %ids on @world {placement = #ep.placement<experts = 8, ranks = 2>}
+        : tensor<?x256xbf16>, tensor<?x4xi32> -> tensor<?x256xbf16>, tensor<4xi32>
+    %q, %s = epi.quantize %rows {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+    %y = epi.linear %q scale %s, %w8 scale %ws
+        : (tensor<?x256xf8E4M3FN> scale tensor<?x2xf32>, tensor<256x256xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x256xbf16>
+    %r = ep.combine %y, %w, %back on @world : tensor<?x256xbf16>, tensor<?x4xf32> -> tensor<?x256xbf16>
+    return %r : tensor<?x256xbf16>
+  }
+
+  // CHECK-LABEL: func.func @shared(
+  func.func @shared(%x: tensor<?x256xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>, %w8: tensor<256x256xf8E4M3FN>, %ws: tensor<2x2xf32>) -> (tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
+    // CHECK: %[[NORM:.*]]:3 = epi.fused
+    %n:3 = epi.fused "silu_quantize"(%x) : (tensor<?x256xbf16>) -> (tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
+    ^bb0(%a: tensor<?x256xbf16>):
+      %b = epi.silu %a : tensor<?x256xbf16>
+      %q, %s = epi.quantize %b {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+      epi.yield %b, %q, %s : tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+    }
+    // CHECK-NOT: epi.quantize
+    // CHECK: ep.dispatch_send %[[NORM]]#1, %{{.*}}, %{{.*}} scale %[[NORM]]#2 on @world
+    %rows, %counts, %back = ep.dispatch %n#0, %ids on @world {placement = #ep.placement<experts = 8, ranks = 2>}
+        : tensor<?x256xbf16>, tensor<?x4xi32> -> tensor<?x256xbf16>, tensor<4xi32>
+    %q, %s = epi.quantize %rows {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+    %y = epi.linear %q scale %s, %w8 scale %ws
+        : (tensor<?x256xf8E4M3FN> scale tensor<?x2xf32>, tensor<256x256xf8E4M3FN> scale tensor<2x2xf32>) -> tensor<?x256xbf16>
+    %r = ep.combine %y, %w, %back on @world : tensor<?x256xbf16>, tensor<?x4xf32> -> tensor<?x256xbf16>
+    return %r, %n#1, %n#2 : tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+  }
+}

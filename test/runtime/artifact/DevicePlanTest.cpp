@@ -81,7 +81,7 @@ TEST(DevicePlanTest, RoundsReceivedRowsDown) {
 TEST(DevicePlanTest, PrintsVariants) {
   std::string text = printPlan(Plan::parse(packPlan(sampleDevicePlan()), "f").value());
   for (const char *lines : {
-           "workspace 1048576, token items 66\n",
+           "workspace 1048576, token items 66, region 4096\n",
            "kernel cpu_bf16_linear_0\n"
            "  up to 4 rows, one token of each sequence\n"
            "    linear_0_skinny: blocks rows/1 x 3 of 128 threads, 0 bytes shared, early\n"
@@ -124,6 +124,7 @@ TEST(DevicePlanTest, RefusesVariants) {
       {[](auto &plan) { plan.kernels[0]->variants[0]->launches.clear(); },
        "kernels[0].variants[0].launches: expected at least one"},
       {[](auto &plan) { plan.workspace_bytes = uint64_t{1} << 63; }, "workspace_bytes"},
+      {[](auto &plan) { plan.region_bytes = uint64_t{1} << 63; }, "region_bytes"},
   });
 }
 
@@ -203,6 +204,52 @@ TEST(DevicePlanTest, RefusesBuffersWithoutRoomToTheMultiple) {
       {[](auto &plan) { buffer(plan, 3).bytes = 3 * 64; },
        "buffers[3].bytes: 192 cannot hold 4 rows of 64 bytes"},
   });
+}
+
+/// The sample with an exchange through the memory of peers: the first launch gives the rows that
+/// arrive, buffer 3, and how many, buffer 2.
+plan::PlanT exchangePlan() {
+  plan::PlanT sample = sampleDevicePlan();
+  sample.region_bytes = 4096;
+  plan::FunctionT &main = *sample.functions[0];
+  main.exchanges = {plan::Ref(plan::RefKind::Buffer, 2)};
+  std::vector<std::unique_ptr<plan::StepT>> steps;
+  steps.push_back(std::move(main.steps[0]));
+  steps.push_back(std::move(main.steps[3]));
+  main.steps = std::move(steps);
+  static_cast<plan::LaunchT *>(main.steps[0]->op.value)
+      ->args.insert(static_cast<plan::LaunchT *>(main.steps[0]->op.value)->args.end(),
+                    {plan::Ref(plan::RefKind::Buffer, 2), plan::Ref(plan::RefKind::Buffer, 3)});
+  return sample;
+}
+
+TEST(DevicePlanTest, ExchangesThroughTheMemoryOfPeers) {
+  const absl::StatusOr<Plan> plan = Plan::parse(packPlan(exchangePlan()), "f");
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(printPlan(*plan), testing::HasSubstr("  received(0) in %2\n"));
+  EXPECT_THAT(printPlan(*plan), testing::HasSubstr(", region 4096"));
+}
+
+TEST(DevicePlanTest, RefusesExchanges) {
+  const auto refuse = [](const std::function<void(plan::PlanT &)> &change, const char *message) {
+    plan::PlanT sample = exchangePlan();
+    change(sample);
+    expectError(Plan::parse(packPlan(sample), "f"), absl::StatusCode::kInvalidArgument, message);
+  };
+  refuse([](plan::PlanT &plan) { plan.region_bytes = 0; },
+         ".exchanges: expected device kernels, a region, and no ScatterExperts");
+  refuse(
+      [](plan::PlanT &plan) {
+        plan.functions[0]->exchanges = {plan::Ref(plan::RefKind::Buffer, 0)};
+      },
+      ".exchanges[0]: expected Static rows of I32");
+  refuse([](plan::PlanT &plan) { plan.functions[0]->exchanges.clear(); },
+         "no step scatters exchange 0");
+  refuse(
+      [](plan::PlanT &plan) {
+        std::swap(plan.functions[0]->steps[0], plan.functions[0]->steps[1]);
+      },
+      "uses rows of exchange 0 before it is scattered");
 }
 
 } // namespace

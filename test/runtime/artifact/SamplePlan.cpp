@@ -177,6 +177,7 @@ PlanT sampleDevicePlan() {
   PlanT plan = samplePlan();
   plan.workspace_bytes = 1 << 20;
   plan.token_items = 66;
+  plan.region_bytes = 4096;
   plan.kernels[0]->variants.push_back(skinnyVariant());
   plan.kernels[0]->variants.push_back(wideVariant());
   FunctionT &main = *plan.functions[0];

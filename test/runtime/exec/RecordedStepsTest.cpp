@@ -10,7 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 
-StepExtent decodeOf(int64_t tokens) { return {tokens, tokens, {tokens, 0, true}}; }
+StepExtent decodeOf(int64_t tokens) { return {tokens, tokens, tokens, {tokens, 0, true}}; }
 
 TEST(RecordedStepsTest, SizesWasteLittle) {
   EXPECT_THAT(recordedSizes(0), ElementsAre());
@@ -44,6 +44,8 @@ TEST(RecordedStepsTest, FindsTheSmallestThatServes) {
   ASSERT_TRUE(one && four);
   EXPECT_NE(one, four);
   EXPECT_EQ(steps.find(decodeOf(2)), four);
+  EXPECT_EQ(steps.find(decodeOf(2), true), nullptr);
+  EXPECT_EQ(steps.find(decodeOf(4), true), four);
   EXPECT_EQ(steps.find(decodeOf(5)), nullptr);
   EXPECT_EQ(steps.find(decodeOf(0)), nullptr);
   StepExtent extent = decodeOf(1);

@@ -1,0 +1,62 @@
+#include "runtime/exec/LaneResults.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/base/Status.h"
+
+namespace epigraph {
+
+size_t LaneResults::numbersOf(const StepBatch &batch, bool wantHidden) const {
+  return batch.outputRows.size() * static_cast<size_t>(info.vocab) +
+         (wantHidden ? batch.ids.size() * static_cast<size_t>(info.hidden) : 0);
+}
+
+absl::StatusOr<std::vector<StepResult>>
+LaneResults::gather(absl::Span<const StepBatch> batches, const StepResult &own, bool wantHidden) {
+  std::vector<float> numbers(own.logits.begin(), own.logits.end());
+  numbers.insert(numbers.end(), own.hidden.begin(), own.hidden.end());
+  size_t most = 0;
+  for (const StepBatch &batch : batches)
+    most = std::max(most, numbersOf(batch, wantHidden));
+  EPIGRAPH_RETURN_IF_ERROR(exchange(numbers, most));
+
+  std::vector<StepResult> results;
+  for (size_t lane = 0; lane < lanes.size(); ++lane) {
+    const std::vector<float> &all = lanes[lane];
+    if (all.size() != numbersOf(batches[lane], wantHidden))
+      return absl::InternalError("the results of another rank do not fit its batch; report this");
+    const size_t logits = batches[lane].outputRows.size() * static_cast<size_t>(info.vocab);
+    StepResult &result = results.emplace_back();
+    result.logits = {all.data(), logits};
+    result.hidden.assign(all.begin() + static_cast<std::ptrdiff_t>(logits), all.end());
+  }
+  return results;
+}
+
+/// Messages are short, so what is long goes in pieces: as many as the longest lane has.
+absl::Status LaneResults::exchange(std::vector<float> &own, size_t mostNumbers) {
+  constexpr size_t kPiece = ProcessGroup::kMostBytes / sizeof(float);
+  const size_t lane = static_cast<size_t>(group.rank()) * static_cast<size_t>(info.lanes) /
+                      static_cast<size_t>(info.ranks);
+  if (group.rank() != speakerOf(lane))
+    own.clear();
+  lanes.assign(static_cast<size_t>(info.lanes), {});
+  for (size_t begin = 0; begin < mostNumbers; begin += kPiece) {
+    const size_t from = std::min(begin, own.size()), count = std::min(kPiece, own.size() - from);
+    EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> pieces,
+                              group.allGather({reinterpret_cast<const uint8_t *>(own.data() + from),
+                                               count * sizeof(float)},
+                                              "results of a step"));
+    for (size_t i = 0; i < lanes.size(); ++i) {
+      const std::vector<uint8_t> &piece = pieces[static_cast<size_t>(speakerOf(i))];
+      const size_t held = lanes[i].size();
+      lanes[i].resize(held + piece.size() / sizeof(float));
+      std::memcpy(lanes[i].data() + held, piece.data(),
+                  piece.size() / sizeof(float) * sizeof(float));
+    }
+  }
+  return absl::OkStatus();
+}
+
+} // namespace epigraph

@@ -1,0 +1,40 @@
+// The results of lanes whose ranks are other processes.
+#ifndef EPIGRAPH_RUNTIME_EXEC_LANERESULTS_H
+#define EPIGRAPH_RUNTIME_EXEC_LANERESULTS_H
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "runtime/comm/ProcessGroup.h"
+#include "runtime/exec/StepExecutor.h"
+
+namespace epigraph {
+
+/// Gives every process what all lanes have computed, so that all go on alike: each runs the same
+/// session, with the same requests.
+class LaneResults {
+public:
+  /// `group` and `info` must outlive it.
+  LaneResults(ProcessGroup &group, const ModelInfo &info) : group(group), info(info) {}
+
+  /// Collective: the results of a step of `batches`, by lane, of which this process has `own`. They
+  /// are valid until the next call. Errors: those of ProcessGroup::allGather.
+  absl::StatusOr<std::vector<StepResult>> gather(absl::Span<const StepBatch> batches,
+                                                 const StepResult &own, bool wantHidden);
+
+private:
+  size_t numbersOf(const StepBatch &batch, bool wantHidden) const;
+  absl::Status exchange(std::vector<float> &own, size_t mostNumbers);
+  /// The first of the ranks that run `lane`.
+  int speakerOf(size_t lane) const { return static_cast<int>(lane) * info.ranks / info.lanes; }
+
+  ProcessGroup &group;
+  const ModelInfo &info;
+  std::vector<std::vector<float>> lanes; ///< logits, then hidden states
+};
+
+} // namespace epigraph
+
+#endif // EPIGRAPH_RUNTIME_EXEC_LANERESULTS_H

@@ -1,0 +1,141 @@
+// Ranks that are processes: what they share, and how they wait. Here they are
+// threads with a driver each.
+#include <unistd.h>
+
+#include <functional>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "runtime/base/ErrorCode.h"
+#include "runtime/device/NullDriver.h"
+#include "runtime/exec/OpenCommunicator.h"
+#include "runtime/exec/PeerRegions.h"
+#include "runtime/exec/WatchProcesses.h"
+#include "test/runtime/base/TestFiles.h"
+
+namespace epigraph {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// A device whose work takes forever.
+class BusyDriver : public NullDriver {
+public:
+  using NullDriver::NullDriver;
+  absl::Status synchronize(milliseconds deadline) override {
+    std::this_thread::sleep_for(deadline);
+    return absl::DeadlineExceededError("busy");
+  }
+};
+
+using Body = std::function<absl::Status(ProcessGroup &)>;
+
+/// Runs `body` as each of `ranks` ranks of a job.
+std::vector<absl::Status> runRanks(int ranks, const char *job, const Body &body) {
+  std::vector<absl::Status> outcomes(static_cast<size_t>(ranks));
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < ranks; ++rank)
+    threads.emplace_back([&, rank] {
+      ProcessGroupOptions options;
+      options.rank = rank;
+      options.ranks = ranks;
+      options.job = absl::StrCat("exec-", getpid(), "-", job);
+      options.deadline = milliseconds(5000);
+      absl::StatusOr<std::unique_ptr<ProcessGroup>> group = ProcessGroup::join(options);
+      outcomes[static_cast<size_t>(rank)] = group.ok() ? body(**group) : group.status();
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  return outcomes;
+}
+
+TEST(PeerRegions, ReachesEveryRank) {
+  const auto body = [](ProcessGroup &group) -> absl::Status {
+    MemoryPool pool(uint64_t{1} << 20);
+    NullDriver driver(pool);
+    absl::StatusOr<std::unique_ptr<PeerRegions>> regions =
+        PeerRegions::create(driver, group, 1000, milliseconds(100));
+    if (!regions.ok())
+      return regions.status();
+    EXPECT_NE((*regions)->table(), nullptr);
+    EXPECT_EQ(pool.used(), PeerRegions::bytesFor(1000));
+    EXPECT_THAT(driver.work(),
+                ElementsAre(absl::StrCat("copyIn ", sizeof(PeerTable)), "synchronize"));
+    return (*regions)->check();
+  };
+  for (const absl::Status &outcome : runRanks(3, "reach", body))
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
+TEST(PeerRegions, RefusesRegionsOfDifferentSizes) {
+  const auto body = [](ProcessGroup &group) {
+    MemoryPool pool(uint64_t{1} << 20);
+    NullDriver driver(pool);
+    return PeerRegions::create(driver, group, group.rank() == 0 ? 1000 : 2000, milliseconds(100))
+        .status();
+  };
+  for (const absl::Status &outcome : runRanks(2, "sizes", body))
+    EXPECT_THAT(outcome.ToString(), HasSubstr("has a region of"));
+}
+
+TEST(PeerRegions, TellsTheOthersWhatWentWrong) {
+  const auto body = [](ProcessGroup &group) {
+    MemoryPool pool(group.rank() == 0 ? 10 : uint64_t{1} << 20);
+    NullDriver driver(pool);
+    return PeerRegions::create(driver, group, 1000, milliseconds(100)).status();
+  };
+  const std::vector<absl::Status> outcomes = runRanks(2, "cap", body);
+  expectError(outcomes[0], absl::StatusCode::kResourceExhausted, "exchanges of rank 0");
+  expectError(outcomes[1], absl::StatusCode::kAborted, "rank 0 gave up: no memory for");
+}
+
+TEST(WatchProcesses, NoticesARankThatGivesUp) {
+  const auto body = [](ProcessGroup &group) -> absl::Status {
+    if (group.rank() == 1) {
+      std::this_thread::sleep_for(milliseconds(50));
+      group.abort(absl::InternalError("kernels failed"));
+      return absl::OkStatus();
+    }
+    MemoryPool pool(0);
+    BusyDriver driver(pool);
+    return synchronizeWatching(driver, group, milliseconds(5000));
+  };
+  const absl::Status noticed = runRanks(2, "gives-up", body)[0];
+  EXPECT_EQ(errorCodeOf(noticed), ErrorCode::RankLost);
+  EXPECT_THAT(noticed.ToString(), HasSubstr("rank 1 gave up: kernels failed"));
+}
+
+TEST(WatchProcesses, WaitsUntilTheDeadline) {
+  const auto body = [](ProcessGroup &group) {
+    MemoryPool pool(0);
+    BusyDriver driver(pool);
+    const absl::Status status = synchronizeWatching(driver, group, milliseconds(50));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+    return group.barrier("the end");
+  };
+  for (const absl::Status &outcome : runRanks(2, "deadline", body))
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
+TEST(OpenCommunicator, KnowsWhoMeetsAlongAnAxis) {
+  EXPECT_THAT(membersAlong(plan::Axis::Expert, 1, 4, 1), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(membersAlong(plan::Axis::Tensor, 1, 4, 1), ElementsAre(1));
+  EXPECT_THAT(membersAlong(plan::Axis::Expert, 5, 6, 2), ElementsAre(1, 3, 5));
+  EXPECT_THAT(membersAlong(plan::Axis::Tensor, 5, 6, 2), ElementsAre(4, 5));
+}
+
+TEST(OpenCommunicator, RefusesDevicesWithoutOne) {
+  const auto body = [](ProcessGroup &group) {
+    MemoryPool pool(0);
+    NullDriver driver(pool);
+    const std::vector<int> members = {0, 1};
+    return openCommunicator(driver, group, members, milliseconds(100)).status();
+  };
+  for (const absl::Status &outcome : runRanks(2, "null", body))
+    expectError(outcome, absl::StatusCode::kUnimplemented, "no way for ranks to exchange rows");
+}
+
+} // namespace
+} // namespace epigraph
