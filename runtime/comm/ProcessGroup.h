@@ -45,6 +45,9 @@ public:
   /// they run something else, are of a job of another size, or have the same number.
   static absl::StatusOr<std::unique_ptr<ProcessGroup>> join(const ProcessGroupOptions &options);
 
+  /// The longest wait from now on.
+  void setDeadline(std::chrono::milliseconds deadline) { options.deadline = deadline; }
+
   int rank() const { return options.rank; }
   int ranks() const { return options.ranks; }
 
@@ -83,7 +86,7 @@ private:
   static absl::Status drain(Peer &peer, TimePoint end);
   absl::Status lost(int rank, const absl::Status &status, std::string_view where);
 
-  const ProcessGroupOptions options;
+  ProcessGroupOptions options;
   LocalSocket door;        ///< open for as long as this rank is: no other can take its place
   std::vector<Peer> peers; ///< by rank; this one's own socket is not open
   uint32_t sequence = 0;   ///< of the last collective

@@ -20,6 +20,14 @@ namespace {
 /// Ranks that one process runs as threads: more than any machine of today has use for.
 constexpr uint32_t kMostRanks = 1024;
 
+// Longest waits, by default. What a step takes on a device is far below a second.
+constexpr std::chrono::milliseconds kThreadDeadline = std::chrono::seconds(60);
+constexpr std::chrono::milliseconds kProcessDeadline = std::chrono::seconds(8);
+/// Until all processes of a job have started.
+constexpr std::chrono::milliseconds kJoinDeadline = std::chrono::seconds(60);
+/// Ranks may read their weights at different speeds.
+constexpr std::chrono::milliseconds kLoadDeadline = std::chrono::minutes(10);
+
 ModelInfo modelInfo(const Artifact &artifact) {
   const Manifest &manifest = artifact.manifest();
   const plan::Plan &plan = *artifact.plan();
@@ -113,21 +121,25 @@ absl::StatusOr<std::unique_ptr<LoadedRanks>> RankLoader::load() {
 
 absl::Status RankLoader::loadAll() {
   loaded->info = modelInfo(artifact);
-  loaded->deadline = options.deadline;
+  loaded->deadline = options.deadline.count() != 0 ? options.deadline
+                     : onDevice                    ? kProcessDeadline
+                                                   : kThreadDeadline;
   EPIGRAPH_RETURN_IF_ERROR(chooseRanks());
   EPIGRAPH_RETURN_IF_ERROR(openTarget());
   EPIGRAPH_RETURN_IF_ERROR(fitMemory());
   loaded->check.emplace(loaded->info);
   const int tensor = static_cast<int>(plan.tensor());
   loaded->mesh = std::make_unique<LocalMesh>(loaded->info.ranks / tensor, tensor,
-                                             LocalGroupOptions{options.deadline, threads.spin()});
+                                             LocalGroupOptions{loaded->deadline, threads.spin()});
   EPIGRAPH_ASSIGN_OR_RETURN(loaded->sharedWeights,
                             Weights::load(artifact, {}, *loaded->drivers.front(),
                                           [this](uint64_t bytes) { addLoaded(bytes); }));
   for (int64_t rank = here.begin; rank < here.end; ++rank)
     EPIGRAPH_RETURN_IF_ERROR(loadRank(static_cast<int>(rank)));
-  if (loaded->processes)
-    return loaded->processes->barrier("loading");
+  if (loaded->processes) {
+    EPIGRAPH_RETURN_IF_ERROR(loaded->processes->barrier("loading"));
+    loaded->processes->setDeadline(loaded->deadline);
+  }
   if (onDevice)
     return absl::OkStatus();
   EPIGRAPH_ASSIGN_OR_RETURN(
@@ -168,8 +180,9 @@ absl::Status RankLoader::joinProcesses(const RankIdentity &identity) {
   group.job = jobOfThisProcess();
   // The manifest has the digests of all files.
   group.digest = sha256Hex(*text);
-  group.deadline = options.deadline;
+  group.deadline = kJoinDeadline;
   EPIGRAPH_ASSIGN_OR_RETURN(loaded->processes, ProcessGroup::join(group));
+  loaded->processes->setDeadline(kLoadDeadline);
   if (loaded->info.lanes > 1)
     loaded->lanes = std::make_unique<LaneResults>(*loaded->processes, loaded->info);
   return absl::OkStatus();
@@ -238,7 +251,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> RankLoader::communicatorOf(int ran
   const std::vector<int> members =
       membersAlong(axis, rank, loaded->info.ranks, static_cast<int>(plan.tensor()));
   if (loaded->processes && communicatesAlong(axis, plan))
-    return openCommunicator(*loaded->drivers.back(), *loaded->processes, members, loaded->deadline);
+    return openCommunicator(*loaded->drivers.back(), *loaded->processes, members, kJoinDeadline);
   // Among threads; among processes, one that only knows its place.
   LocalMesh &mesh = *loaded->mesh;
   const MeshAxis meshAxis = axis == plan::Axis::Tensor ? MeshAxis::Tensor : MeshAxis::Expert;
@@ -247,7 +260,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> RankLoader::communicatorOf(int ran
 }
 
 RankParts RankLoader::partsOf(Driver &driver) {
-  RankParts parts{driver,  loaded->sharedWeights,  options.deadline, nullptr,
+  RankParts parts{driver,  loaded->sharedWeights,  loaded->deadline, nullptr,
                   nullptr, loaded->processes.get()};
   parts.loaded = [this](uint64_t bytes) { addLoaded(bytes); };
   parts.recorded = [this](size_t done, size_t all) {

@@ -13,9 +13,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Longest wait of a kernel for another rank: its process says more about a rank that is late, and
-/// users are told within ten seconds.
-constexpr std::chrono::milliseconds kPeerPatience{5000};
+/// Longest wait of a kernel for another rank, of the longest wait of its process: a kernel knows
+/// who is late.
+constexpr double kPeerPatience = 0.625;
 
 /// The buffers that functions give as "logits".
 std::vector<const plan::Buffer *> logitBuffers(const plan::Plan &plan) {
@@ -110,8 +110,10 @@ absl::Status RankState::allocate(const Artifact &artifact, const ModelInfo &info
 absl::Status RankState::reachPeers(const plan::Plan &plan, DeviceStepMemory &steps) {
   if (!processes || plan.region_bytes() == 0)
     return absl::OkStatus();
-  EPIGRAPH_ASSIGN_OR_RETURN(peers, PeerRegions::create(driver, *processes, plan.region_bytes(),
-                                                       std::min(deadline, kPeerPatience)));
+  EPIGRAPH_ASSIGN_OR_RETURN(
+      peers, PeerRegions::create(driver, *processes, plan.region_bytes(),
+                                 std::chrono::milliseconds(static_cast<int64_t>(
+                                     kPeerPatience * static_cast<double>(deadline.count())))));
   steps.usePeers(peers->table());
   return absl::OkStatus();
 }

@@ -18,7 +18,7 @@ struct ModelFlags {
   std::string artifact;
   int threads = 0;
   std::string memoryPoolSize;
-  double deadlineSeconds = 60;
+  double deadlineSeconds = 0; ///< 0: as PlanExecutorOptions has it
   bool verify = false;
 
   /// Declares the flags on `app`; this object must outlive parsing.
