@@ -2,6 +2,7 @@
 // it does with it is to split it into equal parts and to work on these element by element. The
 // projection sinks into it. Cost: linear.
 #include "dialects/epi/Epi.h"
+#include "dialects/epi/Scales.h"
 #include "passes/PassRemarks.h"
 #include "passes/graph/Passes.h"
 #include "passes/graph/RowGroup.h"
@@ -45,6 +46,18 @@ bool combinesParts(epi::FusedOp group) {
   return body.getArgument(0).hasOneUse() && isa<epi::SplitOp>(*body.getArgument(0).user_begin());
 }
 
+/// Whether `projection`, if its weight has scales, gives the parts that `group` combines in whole
+/// blocks of them: then a tile has the same columns of all parts, with their own scales.
+bool hasWholeBlocks(Operation *projection, epi::FusedOp group) {
+  auto weight = cast<RankedTensorType>(projection->getOperand(1).getType());
+  if (!isa<Float8E4M3FNType>(weight.getElementType()))
+    return true;
+  auto split = cast<epi::SplitOp>(*group.getBody().getArgument(0).user_begin());
+  return cast<RankedTensorType>(split.getResult(0).getType()).getShape().back() %
+             epi::kScaleBlock ==
+         0;
+}
+
 /// The projection whose result `group` alone reads, or null.
 Operation *matchProjection(epi::FusedOp group) {
   if (!combinesParts(group))
@@ -54,10 +67,15 @@ Operation *matchProjection(epi::FusedOp group) {
   if (!isa_and_nonnull<epi::LinearOp, epi::GroupedLinearOp>(projection) ||
       projection->getBlock() != group->getBlock())
     return nullptr;
-  if (input.hasOneUse())
-    return projection;
-  reportMissed(kPass, group, "something else reads what the projection gives");
-  return nullptr;
+  if (!input.hasOneUse()) {
+    reportMissed(kPass, group, "something else reads what the projection gives");
+    return nullptr;
+  }
+  if (!hasWholeBlocks(projection, group)) {
+    reportMissed(kPass, group, "the parts cut blocks that share a scale");
+    return nullptr;
+  }
+  return projection;
 }
 
 struct FuseGatedEpiloguePass : epigraph::impl::FuseGatedEpiloguePassBase<FuseGatedEpiloguePass> {

@@ -130,7 +130,8 @@ def FuseGatedEpiloguePass : Pass<"epi-fuse-gated-epilogue", "::mlir::ModuleOp"> 
     the whole is never stored. For targets whose kernels have the parts of a tile's columns at once.
 
     Precondition: --epi-fuse-projections and --epi-fuse-swiglu have run. Postcondition: no such group reads a projection that nothing
-    else reads. Leaves alone: groups with other operands, parts that something else reads, heads.
+    else reads. Leaves alone: groups with other operands, parts that something else reads, heads, parts of an FP8 projection that
+    are no whole blocks of 128 columns.
 
     Statistics: `groups` that took a projection in, `row-bytes` no longer written and read for each row.
   }];
