@@ -1,6 +1,7 @@
 #include "codegen/cuda/GroupList.h"
 
 #include "codegen/cuda/BlockScan.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace epigraph::cuda {
 namespace {
@@ -10,9 +11,11 @@ namespace {
 constexpr int64_t kGroupBytes = 16;
 enum GroupField : int64_t { kFirstTile = 0, kIndex = 4, kFirstRow = 8, kRowEnd = 12 };
 
-/// Two numbers that are summed in one scan: groups above, tiles below.
-constexpr int64_t kTileBits = 22;
-constexpr int64_t kTileMask = (1 << kTileBits) - 1;
+/// Two numbers are summed in one scan: groups above, tiles in the bits that these leave below.
+/// Even of 1,024 groups there may be four million tiles, in millions of rows.
+int64_t tileBits(int64_t groups) {
+  return 32 - llvm::Log2_64_Ceil(static_cast<uint64_t>(groups) + 1);
+}
 
 int64_t listBytes(int64_t groups) { return (groups + 2) * kGroupBytes; }
 
@@ -32,26 +35,27 @@ void GroupList::make(Val counts, int64_t threads) const {
   scanOverBlock(e, groups, threads, scratch, countOf,
                 [&](Val, Val count, Val before) { rowsOf.push_back({before, count}); });
   e.syncThreads();
+  const int64_t bits = tileBits(groups), mask = (int64_t{1} << bits) - 1;
   size_t round = 0;
   Val sums = scanOverBlock(
       e, groups, threads, scratch,
       [&](Val group) {
         Val count = countOf(group);
-        return e.ceilDiv(count, rowTile) * tilesAcross | (e.toI32(count > 0) << kTileBits);
+        return e.ceilDiv(count, rowTile) * tilesAcross | (e.toI32(count > 0) << bits);
       },
       [&](Val group, Val value, Val before) {
         auto [first, count] = rowsOf[round++];
         e.ifThen(value != 0, [&] {
-          Val place = before >> kTileBits;
-          e.store(before & kTileMask, field(place, kFirstTile));
+          Val place = before >> bits;
+          e.store(before & mask, field(place, kFirstTile));
           e.store(group, field(place, kIndex));
           e.store(first, field(place, kFirstRow));
           e.store(first + count, field(place, kRowEnd));
         });
       });
   e.ifThen(e.threadId() == 0, [&] {
-    e.store(sums & kTileMask, memory);
-    e.store(sums & kTileMask, field(sums >> kTileBits, kFirstTile));
+    e.store(sums & mask, memory);
+    e.store(sums & mask, field(sums >> bits, kFirstTile));
   });
 }
 
