@@ -211,7 +211,21 @@ int64_t RowExtents::maxRows(RowExtent extent) const {
   llvm_unreachable("all kinds of rows are covered");
 }
 
+/// Rows of a device's buffers come in multiples of so many: its tensor maps want the columns of
+/// column-major float32 matrices to start at multiples of 16 bytes. The runtime holds plans to it
+/// (runtime/artifact/DeviceRows.h).
+static int64_t rowMultiple(Value value) {
+  constexpr int64_t kDeviceRowMultiple = 4;
+  auto module = value.getParentRegion()->getParentOfType<ModuleOp>();
+  auto target = module->getAttrOfType<exec::TargetAttr>(exec::kTargetAttrName);
+  return target && target.getName().getValue().starts_with("cuda:") ? kDeviceRowMultiple : 1;
+}
+
 int64_t RowExtents::maxBytes(Value value) const {
   auto type = cast<RankedTensorType>(value.getType());
-  return maxRows(of(value)) * getRowElements(type) * (type.getElementTypeBitWidth() / 8);
+  const RowExtent extent = of(value);
+  int64_t rows = maxRows(extent);
+  if (extent.kind != Kind::Static)
+    rows = llvm::alignTo(rows, rowMultiple(value));
+  return rows * getRowElements(type) * (type.getElementTypeBitWidth() / 8);
 }
