@@ -95,14 +95,14 @@ double cyclesOf(const LinearProblem &problem, const LinearEpilogue &epilogue,
 }
 
 /// None with multicast: of its clusters, which all stay to the end, some would start only then.
-/// None of 64 columns by the rows of x: their epilogue loses operands that have rows.
 std::vector<WideTile> candidates() {
   std::vector<WideTile> tiles;
   for (int64_t rows : {64, 128})
-    for (int64_t columns : {128, 256})
+    for (int64_t columns : {64, 128, 256})
       tiles.push_back({false, rows, columns, 1, 1});
   for (int64_t split : {2, 4, 8})
-    tiles.push_back({false, 64, 128, 1, split});
+    for (int64_t columns : {64, 128})
+      tiles.push_back({false, 64, columns, 1, split});
   for (int64_t rows : {16, 32, 48, 64, 80, 96, 112, 128})
     for (int64_t columns : {128, 256})
       tiles.push_back({true, rows, columns, 1, 1});

@@ -44,7 +44,7 @@ exec.kernel @linear_shared(%x: tensor<?x1000xbf16>, %w: tensor<264x1000xbf16>) -
 }
 
 // Slabs of 64 columns.
-exec.kernel @linear_narrow(%x: tensor<?x320xbf16>, %w: tensor<264x320xbf16>, %residual: tensor<?x264xbf16>) -> tensor<?x264xbf16> attributes {wide_tile = array<i64: 0, 64, 64, 1, 1, 1>} {
+exec.kernel @linear_residual_narrow(%x: tensor<?x320xbf16>, %w: tensor<264x320xbf16>, %residual: tensor<?x264xbf16>) -> tensor<?x264xbf16> attributes {wide_tile = array<i64: 0, 64, 64, 1, 1, 1>} {
   %y = epi.linear %x, %w
       : (tensor<?x320xbf16>, tensor<264x320xbf16>) -> tensor<?x264xbf16>
   %z = epi.add %residual, %y : tensor<?x264xbf16>
