@@ -1,4 +1,22 @@
 # Finds what the build needs; scripts/install-deps installs all of it on Debian 12.
+
+# In a property of a target, replaces libNAME.so* by libNAME.a beside it, where there is one.
+function(epigraph_prefer_archive target property)
+  get_target_property(libraries ${target} ${property})
+  if(NOT libraries)
+    return()
+  endif()
+  set(preferred "")
+  foreach(library ${libraries})
+    string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive ${library})
+    if(EXISTS ${archive})
+      set(library ${archive})
+    endif()
+    list(APPEND preferred ${library})
+  endforeach()
+  set_target_properties(${target} PROPERTIES ${property} "${preferred}")
+endfunction()
+
 find_package(MLIR 22.1 REQUIRED CONFIG HINTS /usr/lib/llvm-22/lib/cmake/mlir)
 list(APPEND CMAKE_MODULE_PATH ${MLIR_CMAKE_DIR} ${LLVM_CMAKE_DIR})
 include(TableGen)
@@ -19,6 +37,24 @@ pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 # Without it, tokenizers that ask for Unicode normalization (Qwen's) are refused.
 pkg_check_modules(UTF8PROC IMPORTED_TARGET libutf8proc)
 find_program(FLATC flatc REQUIRED)
+
+# Programs of the runtime then need no library that a bare machine lacks. Only they can be built so: the
+# archives are not made for shared libraries, such as that of the compiler.
+if(EPIGRAPH_STATIC_DEPENDENCIES)
+  get_property(imported DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target ${imported})
+    if(target MATCHES "^absl::")
+      get_target_property(configurations ${target} IMPORTED_CONFIGURATIONS)
+      foreach(configuration ${configurations})
+        epigraph_prefer_archive(${target} IMPORTED_LOCATION_${configuration})
+      endforeach()
+    elseif(target MATCHES "^PkgConfig::")
+      epigraph_prefer_archive(${target} INTERFACE_LINK_LIBRARIES)
+    endif()
+  endforeach()
+  add_link_options(-static-libstdc++ -static-libgcc)
+endif()
+
 # The CUDA toolkit's header. Without it, the runtime has no driver for NVIDIA's GPUs.
 find_path(CUDA_INCLUDE_DIR cuda.h HINTS ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES include)
 if(EPIGRAPH_BUILD_TESTS)

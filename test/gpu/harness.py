@@ -87,15 +87,18 @@ class Kernel:
                 return variant
         raise ValueError(f"{self.description['name']}: no variant for {rows} rows")
 
-    def prepare(self, *operands, rows: int, capacity: int | None = None, batch: Batch | None = None, bound: int | None = None, variant=None):
-        """Launches, and the results, poisoned. `bound`: the rows that the host knows of, where they may be more."""
+    def prepare(
+        self, *operands, rows: int, capacity: int | None = None, batch: Batch | None = None, bound: int | None = None, variant=None, count=None
+    ):
+        """Launches, and the results, poisoned. `bound`: the rows that the host knows of, where they may be more. `count`: a
+        tensor that has the number of rows when the kernel runs."""
         capacity = capacity or -(-max(rows, 1) // 4) * 4
         bound = rows if bound is None else bound
         tensors = [t.tensor if isinstance(t, Raw) else self._operand(t, d, capacity) for t, d in zip(operands, self.description["operands"], strict=True)]
         results = [self._result(d, capacity) for d in self._tensors()]
         pointers = tensors + results
         batch = batch or Batch([(0, rows)] if rows else [])
-        count = torch.tensor([rows], dtype=torch.int32, device="cuda")
+        count = torch.tensor([rows], dtype=torch.int32, device="cuda") if count is None else count
         variant = variant or self.variant(bound, batch.one_token_each)
 
         def blocks_of(launch):
@@ -184,24 +187,45 @@ def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
     return ((found - expected).norm() / scale).item() if scale else found.norm().item()
 
 
-def time_us(calls, repeats: int = 20, rounds: int = 7) -> float:
-    """Median time of one call in microseconds, in a CUDA graph that makes `calls` (callables) in turn `repeats` times."""
-    stream = torch.cuda.Stream()
+def record(calls, repeats: int = 1, stream=None) -> torch.cuda.CUDAGraph:
+    """A CUDA graph that makes `calls` (callables) in turn `repeats` times. What they use must outlive it. Unlike
+    torch.cuda.graph this frees no memory on the way, which takes longer than most of what is measured."""
+    stream = stream or torch.cuda.Stream()
+    graph = torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
     with torch.cuda.stream(stream):
+        graph.capture_begin()
+        try:
+            for _ in range(repeats):
+                for one in calls:
+                    one()
+        finally:
+            graph.capture_end()
+    return graph
+
+
+def replay_us(graph: torch.cuda.CUDAGraph) -> float:
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    graph.replay()
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) * 1000
+
+
+def time_us(calls, repeats: int = 100, rounds: int = 7) -> float:
+    """Median time of one call in microseconds, in a CUDA graph that makes `calls` in turn, and that up to `repeats` times as
+    long as all takes no more than about 4 ms."""
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
         for one in calls:
             one()
     torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=stream):
-        for _ in range(repeats):
-            for one in calls:
-                one()
-    times = []
-    for _ in range(rounds + 2):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        graph.replay()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end) * 1000 / (repeats * len(calls)))
+    graph = record(calls)
+    replay_us(graph)
+    fitting = int(4000 / max(replay_us(graph), 1))
+    repeats = max(1, min(repeats, fitting))
+    if repeats > 1:
+        graph = record(calls, repeats)
+    times = [replay_us(graph) / (repeats * len(calls)) for _ in range(rounds + 2)]
     return statistics.median(times[2:])

@@ -5,88 +5,21 @@ sends does not wait, and what waits is launched when all have sent.
 """
 
 import ctypes
-import struct
 
 import pytest
 import torch
 
-import cuda_driver
-from batch import Batch
-from harness import DTYPES, Raw, column_major, compiled
+from harness import compiled
+from ranks import PATIENCE, Rank, Tokens, meeting, synchronize
 
 # Of each exchange: ranks and tokens that a rank sends at most. The rest is in the kernels' signatures.
 EXCHANGES = {"deepseek_v3": (2, 512), "deepseek_v3_quantized": (2, 512), "tiny": (2, 64), "odd": (4, 40)}
-MOST_PEERS = 8
-PATIENCE = 2 * 10**9
-HEADER, IDS, ROW, SUM, PEER = 1, 2, 3, 4, 7
-
-
-def device_of(rank: int, ranks: int) -> int:
-    return rank if torch.cuda.device_count() >= ranks else 0
-
-
-class Rank:
-    """One rank's kernels, region and peer table."""
-
-    def __init__(self, name: str, rank: int):
-        self.name, self.rank = name, rank
-        self.ranks, self.capacity = EXCHANGES[name]
-        self.device = device_of(rank, self.ranks)
-        with torch.cuda.device(self.device):
-            self.library = compiled("exchange")
-            self.signature = self.library[f"{name}_dispatch_receive"].description["results"]
-            self.hidden, self.element = self.signature[0]["shape"][1], DTYPES[self.signature[0]["element"]]
-            self.local, self.top_k = self.signature[1]["shape"][0], self.signature[3]["shape"][1]
-            tokens = self.ranks * self.capacity
-            self.region = torch.zeros(4096 + tokens * (12 * self.hidden + 32 * self.top_k + 2048), dtype=torch.uint8, device="cuda")
-            self.failure = torch.zeros(16, dtype=torch.int32).pin_memory()
-        self.room = tokens * min(self.top_k, self.local)
-
-    def meet(self, all_ranks, patience: int = PATIENCE) -> None:
-        with torch.cuda.device(self.device):
-            for other in all_ranks:
-                if other.device != self.device:
-                    cuda_driver.enable_peer_access(other.device)
-            regions = [r.region.data_ptr() for r in all_ranks] + [0] * (MOST_PEERS - self.ranks)
-            packed = struct.pack("<iiq8QQII", self.rank, self.ranks, patience, *regions, self.failure.data_ptr(), 0, 0)
-            self.table = torch.frombuffer(bytearray(packed), dtype=torch.uint8).to("cuda")
-            self.batch = Batch([], peers=self.table.data_ptr())
-
-    def run(self, part: str, *operands, rows: int):
-        with torch.cuda.device(self.device):
-            kernel = self.library[f"{self.name}_{part}"]
-            launches, results = kernel.prepare(*operands, rows=rows, capacity=self.room, batch=self.batch)
-            launches.run()
-            self.kept = launches
-            return results
+HEADER, PEER = 1, 7
 
 
 def ranks_of(name: str, patience: int = PATIENCE):
-    ranks = [Rank(name, r) for r in range(EXCHANGES[name][0])]
-    torch.cuda.synchronize()
-    for rank in ranks:
-        rank.meet(ranks, patience)
-    return ranks
-
-
-def synchronize(ranks) -> None:
-    for device in {r.device for r in ranks}:
-        torch.cuda.synchronize(device)
-
-
-class Tokens:
-    """What one rank sends: rows of any bits, or numbers; distinct experts."""
-
-    def __init__(self, rank: Rank, count: int, seed: int, among=None):
-        generator = torch.Generator().manual_seed(seed * 100 + rank.rank)
-        experts = rank.local * rank.ranks
-        among = torch.arange(experts) if among is None else torch.tensor(list(among))
-        self.count = count
-        self.x = torch.randn(count, rank.hidden, generator=generator).to(rank.element)
-        chosen = [among[torch.randperm(len(among), generator=generator)[: rank.top_k]] for _ in range(count)]
-        self.ids = torch.stack(chosen).int() if chosen else torch.zeros(0, rank.top_k, dtype=torch.int32)
-        self.weights = torch.rand(count, rank.top_k, generator=generator)
-        self.scales = torch.rand(count, -(-rank.hidden // 128), generator=generator) if rank.element == torch.float8_e4m3fn else None
+    count, capacity = EXCHANGES[name]
+    return meeting([Rank(name, r, count, capacity, lambda: compiled("exchange")) for r in range(count)], patience)
 
 
 def arrivals(rank: Rank, tokens):
@@ -102,10 +35,7 @@ def arrivals(rank: Rank, tokens):
 
 
 def send(rank: Rank, sent: Tokens) -> None:
-    operands = [sent.x, sent.ids, sent.weights]
-    if sent.scales is not None:
-        operands.append(Raw(column_major(sent.scales, rank.room).to(f"cuda:{rank.device}")))
-    rank.run("dispatch_send", *operands, rows=sent.count)
+    rank.run("dispatch_send", *sent.operands(rank), rows=sent.count)
 
 
 def check_received(rank: Rank, results, tokens):
@@ -199,62 +129,3 @@ def test_a_rank_that_never_sends_is_reported():
     assert (failure >> 28 & 0xF, failure >> 20 & 0xFF) == (HEADER, 1)
     told = ctypes.c_uint32(ranks[1].region[:4].cpu().view(torch.int32)[0].item()).value
     assert (told >> 28, told >> 20 & 0xFF) == (PEER, 0)
-
-
-def bench_calls(rank: Rank, sent: Tokens):
-    """The four launches of one exchange, prepared."""
-    with torch.cuda.device(rank.device):
-
-        def prepare(part, *operands, rows):
-            return rank.library[f"{rank.name}_{part}"].prepare(*operands, rows=rows, capacity=rank.room, batch=rank.batch)
-
-        operands = [sent.x, sent.ids, sent.weights]
-        if sent.scales is not None:
-            operands.append(Raw(column_major(sent.scales, rank.room).to(f"cuda:{rank.device}")))
-        first, _ = prepare("dispatch_send", *operands, rows=sent.count)
-        second, got = prepare("dispatch_receive", rows=0)
-        made = torch.zeros(rank.room, rank.hidden, dtype=torch.bfloat16)
-        third, _ = prepare("combine_send", made, Raw(got[3]), Raw(got[4]), rows=0)
-        fourth, _ = prepare("combine_receive", made, Raw(got[3]), sent.ids, sent.weights, rows=sent.count)
-        return [first, second, third, fourth]
-
-
-def record(rank: Rank, calls, repeats: int):
-    with torch.cuda.device(rank.device):
-        stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=stream):
-            for _ in range(repeats):
-                for call in calls:
-                    call.run()
-        return stream, graph
-
-
-def time_exchange(ranks, tokens, repeats: int = 50) -> float:
-    """Microseconds of a dispatch and combine, of the slowest rank, in a graph on each GPU."""
-    recorded = [record(rank, bench_calls(rank, sent), repeats) for rank, sent in zip(ranks, tokens)]
-    best = float("inf")
-    for _ in range(5):
-        events = []
-        for rank, (stream, graph) in zip(ranks, recorded):
-            with torch.cuda.device(rank.device), torch.cuda.stream(stream):
-                start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-                start.record()
-                graph.replay()
-                end.record()
-                events.append((start, end))
-        synchronize(ranks)
-        best = min(best, max(start.elapsed_time(end) for start, end in events) * 1000 / repeats)
-    return best
-
-
-def benchmark() -> None:
-    for name in ("deepseek_v3_quantized", "deepseek_v3"):
-        for count in (1, 8, 32, 128, 512):
-            ranks = ranks_of(name)
-            us = time_exchange(ranks, [Tokens(rank, count, seed=count) for rank in ranks])
-            failures = [rank.failure[0].item() for rank in ranks]
-            print(f"dispatch + combine {name} {count}: {us:.2f} us" + (f", failed: {failures}" if any(failures) else ""))
-
-
-if __name__ == "__main__":
-    benchmark()

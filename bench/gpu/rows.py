@@ -1,0 +1,45 @@
+"""What is between the products: routing, ordering by expert and back, norms with residual and quantization."""
+
+import torch
+
+from harness import compiled, time_us
+from report import Row
+
+TOKENS = [1, 8, 32, 128, 512, 4096]
+HIDDEN, EXPERTS, TOP_K = 7168, 256, 8
+
+
+def routing(library, tokens: int) -> Row:
+    logits, bias = torch.randn(tokens, EXPERTS, device="cuda"), torch.rand(EXPERTS, device="cuda")
+    launches, _ = library["deepseek_v3"].prepare(logits, bias, rows=tokens)
+    return Row("rows", "routing", f"{tokens} tokens", time_us([launches.run]))
+
+
+def ordering(library, tokens: int):
+    ids = torch.rand(tokens, EXPERTS, device="cuda").topk(TOP_K, 1).indices.int()
+    for name, case, element in (("deepseek_v3", "permute bf16", torch.bfloat16), ("deepseek_v3_quantized", "permute FP8", torch.float8_e4m3fn)):
+        x = torch.randn(tokens, HIDDEN, device="cuda").to(element)
+        launches, results = library[name].prepare(x, ids, rows=tokens, capacity=tokens * TOP_K)
+        yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=(1 + TOP_K) * x.numel() * x.element_size())
+    rows = torch.randn(tokens * TOP_K, HIDDEN, device="cuda").bfloat16()
+    shares = torch.rand(tokens, TOP_K, device="cuda")
+    launches, _ = library["deepseek_v3_back"].prepare(rows, results[1][:tokens], shares, rows=tokens, capacity=tokens * TOP_K)
+    yield Row("rows", "unpermute", f"{tokens} tokens", time_us([launches.run]), bytes=(1 + TOP_K) * tokens * 2 * HIDDEN)
+
+
+def norms(library, tokens: int):
+    x, residual = (torch.randn(tokens, HIDDEN, device="cuda").bfloat16() for _ in range(2))
+    w = torch.randn(HIDDEN, device="cuda").bfloat16()
+    for name, case, written in (("add_rms_norm", "add, norm", 4), ("add_rms_norm_quantize", "add, norm, quantize", 3)):
+        launches, _ = library[name].prepare(x, residual, w, rows=tokens)
+        yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=tokens * HIDDEN * (4 + written))
+
+
+def benchmark():
+    route, permute, fused = (compiled(name) for name in ("route", "permute", "rows"))
+    for tokens in TOKENS:
+        yield routing(route, tokens)
+    for tokens in TOKENS:
+        yield from ordering(permute, tokens)
+    for tokens in TOKENS:
+        yield from norms(fused, tokens)
