@@ -55,15 +55,16 @@ def cells(row: Row, limits: Limits) -> list[str]:
     return found
 
 
-def print_table(title: str, rows: list[Row], limits: Limits) -> None:
-    """Markdown: what goes into the documentation as it is."""
-    header = ["case", "size", "us", "TFLOP/s", "TB/s", "of the limit", "peers, us (times as long)"]
-    lines = [cells(row, limits) for row in rows]
-    kept = [i for i in range(len(header)) if any(line[i] for line in lines)]
-    print(f"\n## {title}\n\n| " + " | ".join(header[i] for i in kept) + " |")
-    print("|" + "---|" * len(kept))
-    for line in lines:
-        print("| " + " | ".join(line[i] for i in kept) + " |", flush=True)
+HEADER = ["case", "size", "us", "TFLOP/s", "TB/s", "of the limit", "peers, us (times as long)"]
+
+
+def print_head(title: str) -> None:
+    print(f"\n## {title}\n\n| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|", flush=True)
+
+
+def print_row(row: Row, limits: Limits) -> None:
+    """A line of a table of Markdown, which goes into the documentation as it is."""
+    print("| " + " | ".join(cells(row, limits)) + " |", flush=True)
 
 
 def write_json(path, machine: dict, limits: Limits, rows: list[Row]) -> None:

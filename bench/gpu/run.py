@@ -18,7 +18,7 @@ import models  # noqa: E402
 import rows  # noqa: E402
 import torch  # noqa: E402
 from measure import machine, measured_limits, note  # noqa: E402
-from report import Row, print_table, write_json  # noqa: E402
+from report import Limits, Row, print_head, print_row, write_json  # noqa: E402
 
 TABLES = {
     "linear": linear.benchmark,
@@ -31,11 +31,13 @@ TABLES = {
 }
 
 
-def measured(table: str) -> tuple[list[Row], bool]:
-    """Its rows, and whether there are all."""
+def measure(table: str, limits: Limits) -> tuple[list[Row], bool]:
+    """The table's rows, printed as they come, and whether they are all."""
     found = []
+    print_head(table)
     try:
         for row in TABLES[table]():
+            print_row(row, limits)
             found.append(row)
     except (RuntimeError, OSError, ValueError, KeyError, AttributeError) as error:
         note(f"{table}: {type(error).__name__}: {error}")
@@ -58,11 +60,9 @@ def main() -> int:
     print(f"limits: read {limits.read / 1e12:.2f} TB/s, {rates}", flush=True)
     everything, complete = [], True
     for table in arguments.tables or TABLES:
-        found, whole = measured(table)
+        found, whole = measure(table, limits)
         complete &= whole
         everything += found
-        if found:
-            print_table(table, found, limits)
     if arguments.json:
         write_json(arguments.json, where, limits, everything)
     wrong = sum(row.wrong for row in everything)
