@@ -22,7 +22,9 @@ build: deps ## build everything (tools, Python module, tests) in build/dev
 	@cmake --preset dev
 	@cmake --build $(DEV) -j $(JOBS)
 
-gpu-bundle: build ## all that a machine with GPUs needs to run the GPU tests, in build/gpu-bundle
+gpu-bundle: build ## all that a machine with GPUs needs to run the GPU tests and benchmarks, in build/gpu-bundle
+	@cmake --preset static
+	@cmake --build --preset static -j $(JOBS)
 	@.venv/bin/python scripts/gpu-bundle --build $(DEV)
 
 format: ## format the C++ files that differ from the main branch

@@ -64,7 +64,9 @@ def row_wise_fp8(x: torch.Tensor, offsets: torch.Tensor, weights: Weights):
 def bf16_products(rows: int, offsets: torch.Tensor):
     """PyTorch's two products in bf16."""
     x, inner = (torch.randn(rows, size, device="cuda", dtype=torch.bfloat16) for size in (HIDDEN, INNER))
-    gate_up, down = (torch.zeros(LOCAL, *shape, device="cuda", dtype=torch.bfloat16).normal_() for shape in ((2 * INNER, HIDDEN), (HIDDEN, INNER)))
+    gate_up, down = (
+        torch.zeros(LOCAL, *shape, device="cuda", dtype=torch.bfloat16).normal_() for shape in ((2 * INNER, HIDDEN), (HIDDEN, INNER))
+    )
 
     def run():
         torch._grouped_mm(x, gate_up.transpose(1, 2), offs=offsets)

@@ -17,7 +17,10 @@ def routing(library, tokens: int) -> Row:
 
 def ordering(library, tokens: int):
     ids = torch.rand(tokens, EXPERTS, device="cuda").topk(TOP_K, 1).indices.int()
-    for name, case, element in (("deepseek_v3", "permute bf16", torch.bfloat16), ("deepseek_v3_quantized", "permute FP8", torch.float8_e4m3fn)):
+    for name, case, element in (
+        ("deepseek_v3", "permute bf16", torch.bfloat16),
+        ("deepseek_v3_quantized", "permute FP8", torch.float8_e4m3fn),
+    ):
         x = torch.randn(tokens, HIDDEN, device="cuda").to(element)
         launches, results = library[name].prepare(x, ids, rows=tokens, capacity=tokens * TOP_K)
         yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=(1 + TOP_K) * x.numel() * x.element_size())

@@ -1,25 +1,67 @@
 #!/bin/bash
-# Runs the tests of a GPU, from the folder that `make gpu-bundle` made: run.sh [doctor] [driver] [kernels] [models].
-# Ends with a summary, and the exit code 1 if anything failed.
-cd "$(dirname "$0")" || exit 1
-export LD_LIBRARY_PATH=$PWD/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-export EPIGRAPH_BUNDLE=$PWD EPIGRAPH_GPU_KERNELS=$PWD/kernels EPIGRAPH_GOLDENS=$PWD/goldens PYTHONDONTWRITEBYTECODE=1
-parts=${*:-doctor driver kernels models}
+# Runs the tests and benchmarks of a GPU, from the folder that `make gpu-bundle` made: run.sh [PART ...], by default
+# doctor driver kernels models bench. Ends with a summary, and the exit code 1 if anything failed.
+#   memcheck, racecheck  the kernels' tests under NVIDIA's compute-sanitizer, the smallest cases of each
+#   profile TABLE KERNEL what NVIDIA's Nsight Compute says of the kernels whose names contain KERNEL, in a table of bench
+here=$(cd "$(dirname "$0")" && pwd)
+content=$here/content
+sum=$(sha256sum < "$here/content.tar.xz") || exit 1
+if [ "$(cat "$content/sum" 2> /dev/null)" != "$sum" ]; then
+  rm -rf "$content" && mkdir "$content" && tar -C "$content" -xJf "$here/content.tar.xz" && echo "$sum" > "$content/sum" || exit 1
+fi
+cd "$content" || exit 1
+export EPIGRAPH_BUNDLE=$PWD EPIGRAPH_GPU_KERNELS=$PWD/kernels EPIGRAPH_GOLDENS=$PWD/test/goldens PYTHONDONTWRITEBYTECODE=1
+summary=()
 failed=0
 
-pytest() { python3 -m pytest -q -p no:cacheprovider --tb=short "$@" || failed=1; }
+# part NAME COMMAND ...: runs it, and keeps its last line for the summary.
+part() {
+  echo "== $1"
+  "${@:2}" 2>&1 | tee "$1.log"
+  local code=${PIPESTATUS[0]}
+  [ "$code" = 0 ] || failed=1
+  summary+=("$(printf '%-24s %-7s %s' "$1" "$([ "$code" = 0 ] && echo passed || echo "FAILED")" "$(grep -v '^ *$' "$1.log" | tail -1)")")
+}
 
-for part in $parts; do
-  echo "== $part"
-  case $part in
-    doctor) bin/epigraph doctor || failed=1 ;;
-    driver) # what every driver does, done by that of NVIDIA's GPUs; without a GPU it fails
-      EPIGRAPH_REQUIRE_GPU=1 EPIGRAPH_CONFORMANCE_CUBIN=$PWD/conformance.cubin \
-        bin/runtime_driver_conformance_test --gtest_brief=1 --gtest_filter='*cuda*:Gpu/*' || failed=1 ;;
-    kernels) pytest test --ignore=test/test_models.py ;;
-    models) pytest test/test_models.py ;;
-    *) echo "unknown part '$part'; known are doctor, driver, kernels, models"; exit 2 ;;
+tests() { python3 -m pytest -q -p no:cacheprovider --tb=short "$@"; }
+
+# A time for each file, since a test that hangs, or takes too long under the tool, must not keep the others from running.
+sanitize() {
+  for file in test/gpu/test_*.py; do
+    name=$(basename "$file" .py)
+    [ "$name" = test_models ] && continue
+    part "$1-$name" timeout "${SECONDS_A_FILE:-120}" compute-sanitizer --tool "$1" --error-exitcode 9 \
+      python3 -m pytest -q -p no:cacheprovider --tb=line --smallest "$file"
+  done
+}
+
+# What every driver does, done by that of NVIDIA's GPUs; without a GPU it fails.
+conformance() {
+  EPIGRAPH_REQUIRE_GPU=1 EPIGRAPH_CONFORMANCE_CUBIN=$PWD/conformance.cubin \
+    bin/runtime_driver_conformance_test --gtest_brief=1 --gtest_filter='*cuda*:Gpu/*'
+}
+
+[ $# = 0 ] && set -- doctor driver kernels models bench
+while [ $# -gt 0 ]; do
+  case $1 in
+    doctor) part doctor bin/epigraph doctor ;;
+    driver) part driver conformance ;;
+    kernels) part kernels tests test/gpu --ignore=test/gpu/test_models.py ;;
+    models) part models tests test/gpu/test_models.py ;;
+    bench) part bench python3 bench/gpu/run.py --json "$here/bench.json" ;;
+    memcheck | racecheck) sanitize "$1" ;;
+    profile)
+      [ $# -ge 3 ] || { echo "profile needs a table of bench and part of a kernel's name"; exit 2; }
+      part profile ncu --kernel-name "regex:$3" --launch-count 4 --set full python3 bench/gpu/run.py "$2"
+      shift 2
+      ;;
+    *)
+      echo "unknown part '$1'; known are doctor, driver, kernels, models, bench, memcheck, racecheck and profile TABLE KERNEL"
+      exit 2
+      ;;
   esac
+  shift
 done
-echo "== $([ $failed = 0 ] && echo passed || echo FAILED)"
+echo "== summary: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | xargs), commit $(cat commit)"
+printf '%s\n' "${summary[@]}"
 exit $failed

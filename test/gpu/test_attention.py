@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from batch import PAGE, Batch
-from harness import Raw, compiled, poisoned, relative_error, time_us
+from harness import Raw, compiled, poisoned, relative_error
 
 # Of each kernel: query heads, key heads, key, value, scale, window, type of sinks.
 KERNELS = {
@@ -111,26 +111,3 @@ def test_empty_batch(library, name):
     case.cache = poisoned((PAGE, key_heads * (key + value)), torch.bfloat16)
     case.sinks = torch.zeros(heads, dtype=sinks, device="cuda") if sinks else None
     library[name](*case.operands(name), rows=0, batch=batch)
-
-
-def benchmark() -> None:
-    """Times of Qwen3-30B-A3B's attention, each call on a cache that is in no second-level cache."""
-    library = compiled("attention")
-    for sequences, contexts in [(1, 1024), (8, 1024), (32, 1024), (128, 1024), (1, 8192), (8, 8192), (32, 8192)]:
-        megabytes = sequences * contexts * 2048 / 1e6
-        # As a library with this kernel alone asks for.
-        batch = Batch([(contexts - 1, 1)] * sequences, token_items=2 * library.multiprocessors // 4)
-        calls = [prepared(library, batch) for _ in range(max(1, min(16, int(200 / megabytes))))]
-        us = time_us(calls)
-        print(f"decode  {sequences:4} x {contexts}: {us:8.1f} us, {megabytes / us:6.2f} TB/s", flush=True)
-    for old, new in [(0, 512), (0, 2048), (0, 4096), (3584, 512)]:
-        batch = Batch([(old, new)])
-        us = time_us([prepared(library, batch)], repeats=4)
-        flops = 4 * 128 * 32 * new * (old + new / 2)
-        print(f"prefill {new:4} after {old}: {us:8.1f} us, {flops / us / 1e6:6.1f} TF/s", flush=True)
-
-
-def prepared(library, batch):
-    q = torch.randn(batch.tokens, 32, 128, device="cuda").bfloat16()
-    cache = torch.randn(batch.page_count * PAGE, 1024, device="cuda").bfloat16()
-    return library["qwen3"].prepare(q, Raw(cache), rows=batch.tokens, batch=batch)[0].run

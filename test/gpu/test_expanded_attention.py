@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from batch import PAGE, Batch
-from harness import Raw, compiled, poisoned, relative_error, time_us
+from harness import Raw, compiled, poisoned, relative_error
 
 # Of each kernel: heads, nope, rope, value, latent, scale, and whether the query is a part of longer rows.
 KERNELS = {
@@ -71,17 +71,3 @@ def test_twice_the_same(library):
     case = Case("deepseek_v3", batch)
     first, second = (library["deepseek_v3"](*case.operands(), rows=batch.tokens, batch=batch)[0].clone() for _ in range(2))
     assert torch.equal(first, second)
-
-
-def benchmark() -> None:
-    """Times of DeepSeek-V3's attention in prefill, expansion included."""
-    library = compiled("expanded_attention")
-    up = torch.randn(32768, 512, device="cuda").bfloat16() / 16
-    for old, new in [(0, 64), (0, 512), (0, 1024), (0, 4096), (3584, 512)]:
-        batch = Batch([(old, new)])
-        cache = torch.randn(batch.page_count * PAGE, 576, device="cuda").bfloat16()
-        x, rope = torch.randn(new, 24576, device="cuda").bfloat16(), torch.randn(new, 128, 64, device="cuda").bfloat16()
-        launches, _ = library["deepseek_v3"].prepare(x, rope, Raw(cache), up, rows=new, batch=batch)
-        us = time_us([launches.run], repeats=4)
-        flops = 2 * 128 * (new * (old + new / 2) * 320 + (old + new) * 256 * 512)
-        print(f"expanded {new:4} after {old}: {us:8.1f} us, {flops / us / 1e6:6.1f} TF/s", flush=True)

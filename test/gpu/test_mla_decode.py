@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from batch import PAGE, Batch
-from harness import compiled, relative_error, time_us
+from harness import compiled, relative_error
 
 # bf16 rounds what the kernel reads back of weights and what it writes: 2^-9 each.
 TOLERANCE = 5e-3
@@ -112,25 +112,3 @@ def test_equal_runs_give_equal_bits(library, name):
     first = problem.found()
     for _ in range(20):
         assert torch.equal(problem.found(), first)
-
-
-def benchmark() -> None:
-    """Times of DeepSeek-V3's decode step: microseconds, over caches that together exceed the second-level cache."""
-    library = compiled("mla_decode")
-    pool_pages = 16384
-    kernel = library["heads_128"]
-    items = library.multiprocessors // kernel.description["variants"][0]["launches"][0]["column_tiles"]
-    pool = torch.randn(pool_pages * PAGE, 576, device="cuda").to(torch.bfloat16)
-    for tokens, length in [(1, 1024), (1, 8192), (4, 4096), (16, 1024), (16, 8192), (64, 1024), (64, 4096), (64, 8192), (128, 1024), (128, 8192)]:
-        calls = []
-        pages = tokens * length // PAGE
-        for start in range(0, max(pool_pages // pages, 1) * pages, pages)[:48]:
-            batch = Batch([(length - 1, 1)] * tokens, token_items=items, spare_pages=0, seed=start)
-            batch.table += start
-            batch._upload()
-            queries = torch.randn(tokens, 128, 576, device="cuda").to(torch.bfloat16)
-            operands = [queries[..., :512], queries[..., 512:], pool]
-            calls.append(kernel.prepare(*operands, rows=tokens, batch=batch)[0])
-        us = time_us([c.run for c in calls], repeats=max(1, 24 // len(calls)), rounds=5)
-        tera = 2 * 128 * tokens * length * (576 + 512) / us * 1e-6
-        print(f"mla_decode batch {tokens:4d} context {length:5d}: {us:8.2f} us {tera:6.0f} TFLOP/s {tokens * length * 1152 / us * 1e-6:5.2f} TB/s", flush=True)

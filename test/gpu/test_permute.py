@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness import DTYPES, compiled, time_us
+from harness import DTYPES, compiled
 
 PERMUTES = ["deepseek_v3", "deepseek_v3_quantized", "qwen3", "tiny", "odd", "split"]
 # Around the bounds of the variant for few tokens, and of what a block orders at a time.
@@ -99,23 +99,3 @@ def test_unpermute(library, name, count):
     bound = terms.abs().sum(1) * 2**-22 + (want.abs() * 2**-8 if found.dtype == torch.bfloat16 else 0)
     assert ((found.double() - want).abs() <= bound).all()
     assert rest.isnan().all(), "rows past the count were written"
-
-
-def benchmark(library):
-    generator = torch.Generator().manual_seed(0)
-    for tokens in (1, 8, 32, 128, 512, 4096):
-        ids = random_ids(tokens, 8, 256, 10000, generator)
-        for name in ("deepseek_v3", "deepseek_v3_quantized"):
-            x = random_bytes((tokens, 7168), DTYPES[library[name].description["operands"][0]["element"]], generator)
-            launches, results = library[name].prepare(x, ids, rows=tokens, capacity=tokens * 8)
-            us = time_us([launches.run])
-            print(f"permute {name} {tokens}: {us:.2f} us, {9 * x.numel() * x.element_size() / us / 1e6:.2f} TB/s")
-        weights = torch.rand(tokens, 8, generator=generator)
-        rows = torch.randn(tokens * 8, 7168, generator=generator).bfloat16()
-        launches, _ = library["deepseek_v3_back"].prepare(rows, results[1][:tokens], weights, rows=tokens, capacity=tokens * 8)
-        us = time_us([launches.run])
-        print(f"unpermute {tokens}: {us:.2f} us, {9 * tokens * 14336 / us / 1e6:.2f} TB/s")
-
-
-if __name__ == "__main__":
-    benchmark(compiled("permute"))

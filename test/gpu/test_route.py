@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness import compiled, time_us
+from harness import compiled
 
 # Of each kernel: score function, groups kept of how many, whether a group's score is the sum of its two best, top_k,
 # normalized, scale, biased.
@@ -90,11 +90,3 @@ def test_ids_stay_in_range_without_numbers(library, name):
     operands = [logits, torch.zeros(experts)] if ROUTES[name][-1] else [logits]
     ids, _ = library[name](*operands, rows=3)
     assert ((ids >= 0) & (ids < experts)).all()
-
-
-def benchmark() -> None:
-    library = compiled("route")
-    for rows in [1, 128, 4096]:
-        logits, bias = inputs(library, "deepseek_v3", rows, seed=1, steps=64)
-        launches, _ = library["deepseek_v3"].prepare(logits, bias, rows=rows)
-        print(f"route {rows:4}: {time_us([launches.run]):6.2f} us", flush=True)

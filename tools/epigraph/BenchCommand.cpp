@@ -25,7 +25,10 @@ constexpr char kFooter[] = R"(Examples:
 A decode step has one new token of each of --batch sequences, each with --context tokens in the
 caches; a prefill step has --prefill tokens of one sequence. Tokens are random, and so is what lies
 in the caches. Times are medians over --steps steps after a few that do not count: `ms` from the
-batch to its logits in the host's memory, `host_ms` what of it the host was busy with.)";
+batch to its logits in the host's memory, `host_ms` what of it the host was busy with.
+
+Kernels one by one, and models beside transformers, are measured on a GPU by bench/gpu/run.py: see
+docs/how-to/test-on-a-gpu.md.)";
 
 struct BenchFlags {
   ModelFlags model;
