@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Times the GPU kernels and whole models beside PyTorch and transformers, in one run: run.py [TABLE ...] [--json FILE].
 
 Prints a table for each of: limits (always), linear, experts, attention, rows, exchange and layer (on two GPUs), models. Every
