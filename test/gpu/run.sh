@@ -62,6 +62,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-echo "== summary: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | xargs), commit $(cat commit)"
+gpus=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2> /dev/null | sort | uniq -c | xargs)
+echo "== summary: ${gpus:-no GPU}, commit $(cat commit)"
 printf '%s\n' "${summary[@]}"
 exit $failed
