@@ -2,7 +2,7 @@
 
 import gc
 import json
-import shutil
+import os
 import subprocess
 
 import torch
@@ -18,24 +18,32 @@ IMPLEMENTATIONS = {"grouped_mm": 1024, "batched_mm": 8}
 REPLAYS = 12
 
 
-def commands(name: str):
-    """(ranks, artifact, command) for each artifact of the model that there is."""
-    for ranks in (1, 2):
-        artifact = BUNDLE / "artifacts" / (f"{name}.epi" if ranks == 1 else f"{name}-ep{ranks}.epi")
-        launcher = [] if ranks == 1 else ["mpirun", "--allow-run-as-root", "-n", str(ranks)]
-        if not artifact.exists() or torch.cuda.device_count() < ranks or (launcher and not shutil.which(launcher[0])):
-            note(f"{artifact.name}: not measured: no artifact, or no {ranks} GPUs with mpirun")
-            continue
-        yield ranks, [*launcher, str(EPIGRAPH), "bench", str(artifact)]
+def artifacts(name: str):
+    """(ranks, path) of each artifact of the model that there is, and that fits the GPUs."""
+    for ranks, path in ((1, BUNDLE / "artifacts" / f"{name}.epi"), (2, BUNDLE / "artifacts" / f"{name}-ep2.epi")):
+        if path.exists() and torch.cuda.device_count() >= ranks:
+            yield ranks, path
+        else:
+            note(f"{path.name}: not measured: no such artifact, or not {ranks} GPUs")
 
 
-def decode_ms(command, batches) -> dict[int, float]:
-    """Milliseconds of a step by number of sequences, as `epigraph bench` measures them."""
-    flags = ["--batch", ",".join(map(str, batches)), "--context", str(CONTEXT), "--json"]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip() or f"{command[0]} ended with {done.returncode}")
-    return {step["sequences"]: step["ms"] for step in json.loads(done.stdout.splitlines()[-1])["steps"]}
+def decode_ms(ranks: int, artifact, batches) -> dict[int, float]:
+    """Milliseconds of a step by number of sequences, as `epigraph bench` measures them; a process for each rank."""
+    command = [EPIGRAPH, "bench", artifact, "--batch", ",".join(map(str, batches)), "--context", str(CONTEXT), "--json"]
+
+    def start(rank: int):
+        environment = dict(os.environ, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(ranks), MASTER_PORT="29511")
+        return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    processes = [start(rank) for rank in range(ranks)]
+    try:
+        ended = [process.communicate(timeout=300) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    if processes[0].returncode != 0:
+        raise RuntimeError(ended[0][1].strip() or f"epigraph bench ended with {processes[0].returncode}")
+    return {step["sequences"]: step["ms"] for step in json.loads(ended[0][0])["steps"]}
 
 
 def transformers_model(name: str):
@@ -54,7 +62,7 @@ def transformers_ms(model, sequences: int) -> float:
     """Milliseconds of a decode step with a static cache: the median of replays of its CUDA graph."""
     from transformers import StaticCache
 
-    cache = StaticCache(config=model.config, max_cache_len=CONTEXT + 2 * REPLAYS)
+    cache = StaticCache(config=model.config, max_cache_len=CONTEXT + 64)
     ids = torch.randint(model.config.vocab_size, (sequences, 1), device="cuda")
 
     def step():
@@ -102,7 +110,7 @@ def best_of_transformers(model, sequences: int) -> dict[str, float]:
 
 def benchmark():
     for name, batches in MODELS.items():
-        measured = [(ranks, decode_ms(command, batches)) for ranks, command in commands(name)]
+        measured = [(ranks, decode_ms(ranks, artifact, batches)) for ranks, artifact in artifacts(name)]
         if not measured:
             continue
         model = transformers_model(name)

@@ -29,7 +29,7 @@ tests() { python3 -m pytest -q -p no:cacheprovider --tb=short "$@"; }
 sanitize() {
   for file in test/gpu/test_*.py; do
     name=$(basename "$file" .py)
-    [ "$name" = test_models ] && continue
+    case $name in test_models | test_ranks) continue ;; esac
     part "$1-$name" timeout "${SECONDS_A_FILE:-120}" compute-sanitizer --tool "$1" --error-exitcode 9 \
       python3 -m pytest -q -p no:cacheprovider --tb=line --smallest "$file"
   done
@@ -46,8 +46,8 @@ while [ $# -gt 0 ]; do
   case $1 in
     doctor) part doctor bin/epigraph doctor ;;
     driver) part driver conformance ;;
-    kernels) part kernels tests test/gpu --ignore=test/gpu/test_models.py ;;
-    models) part models tests test/gpu/test_models.py ;;
+    kernels) part kernels tests test/gpu --ignore=test/gpu/test_models.py --ignore=test/gpu/test_ranks.py ;;
+    models) part models tests test/gpu/test_models.py test/gpu/test_ranks.py ;;
     bench) part bench python3 bench/gpu/run.py --json "$here/bench.json" ;;
     memcheck | racecheck) sanitize "$1" ;;
     profile)
