@@ -47,7 +47,7 @@ std::vector<uint8_t> encode(const Tensor &values, RankedTensorType type) {
   // The sink does not fail, and so neither do these.
   absl::Status status = panel ? encodePanels(values, dtype, {panel.getColumns(), panel.getDepth()},
                                              reference::Workers{1}, sink)
-                              : encodeRowMajor(values, dtype, sink);
+                              : encodeRowMajor(values, dtype, reference::Workers{1}, sink);
   return status.ok() ? bytes : std::vector<uint8_t>();
 }
 

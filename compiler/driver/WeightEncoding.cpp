@@ -10,10 +10,10 @@
 namespace epigraph {
 namespace {
 
-/// Values converted at once: enough to amortise a write, small enough for the cache.
-constexpr int64_t kChunk = 1 << 16;
-/// Elements of panels packed at once, by all threads.
-constexpr int64_t kPanelChunk = 1 << 23;
+/// Values that one thread converts at a time: enough to amortise asking for more.
+constexpr int64_t kPiece = 1 << 16;
+/// Elements converted at once, by all threads: what is held of a weight beside its values.
+constexpr int64_t kAtOnce = 1 << 23;
 
 void store(float value, uint8_t &to) { to = float8OfFloat(value); }
 void store(float value, uint16_t &to) { to = bfloat16OfFloat(value); }
@@ -24,13 +24,17 @@ template <typename T> absl::Span<const uint8_t> bytesOf(const std::vector<T> &va
 }
 
 template <typename T>
-absl::Status encodeRows(const reference::Tensor &values, const ByteSink &sink) {
+absl::Status encodeRows(const reference::Tensor &values, const reference::Workers &workers,
+                        const ByteSink &sink) {
   std::vector<T> buffer;
-  for (int64_t begin = 0; begin < values.elements(); begin += kChunk) {
-    int64_t count = std::min(kChunk, values.elements() - begin);
+  for (int64_t begin = 0; begin < values.elements(); begin += kAtOnce) {
+    const int64_t count = std::min(kAtOnce, values.elements() - begin);
     buffer.resize(static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; ++i)
-      store(values.data()[begin + i], buffer[static_cast<size_t>(i)]);
+    workers.forEach((count + kPiece - 1) / kPiece, count, [&](int64_t piece) {
+      const int64_t last = std::min((piece + 1) * kPiece, count);
+      for (int64_t i = piece * kPiece; i < last; ++i)
+        store(values.data()[begin + i], buffer[static_cast<size_t>(i)]);
+    });
     EPIGRAPH_RETURN_IF_ERROR(sink(bytesOf(buffer)));
   }
   return absl::OkStatus();
@@ -55,7 +59,7 @@ absl::Status encodeAllPanels(const reference::Tensor &values, PanelShape panel,
   const int64_t panelsOfMatrix = (n + panel.columns - 1) / panel.columns;
   const int64_t panels = values.elements() / (n * k) * panelsOfMatrix;
   const int64_t panelElements = (k + panel.depth - 1) / panel.depth * panel.columns * panel.depth;
-  const int64_t atOnce = std::max<int64_t>(1, kPanelChunk / panelElements);
+  const int64_t atOnce = std::max<int64_t>(1, kAtOnce / panelElements);
   std::vector<T> buffer;
   for (int64_t begin = 0; begin < panels; begin += atOnce) {
     int64_t count = std::min(atOnce, panels - begin);
@@ -73,16 +77,17 @@ absl::Status encodeAllPanels(const reference::Tensor &values, PanelShape panel,
 
 } // namespace
 
-absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype, const ByteSink &sink) {
+absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype,
+                            const reference::Workers &workers, const ByteSink &sink) {
   if (values.isInt())
     return sink(bytesOf(values.intVector()));
   switch (dtype) {
   case DType::F8_E4M3:
-    return encodeRows<uint8_t>(values, sink);
+    return encodeRows<uint8_t>(values, workers, sink);
   case DType::BF16:
-    return encodeRows<uint16_t>(values, sink);
+    return encodeRows<uint16_t>(values, workers, sink);
   default:
-    return encodeRows<float>(values, sink);
+    return encodeRows<float>(values, workers, sink);
   }
 }
 

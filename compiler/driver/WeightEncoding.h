@@ -24,8 +24,10 @@ struct PanelShape {
 /// Takes the next bytes of a weight.
 using ByteSink = std::function<absl::Status(absl::Span<const uint8_t>)>;
 
-/// Writes `values` row-major as `dtype`: float32 rounds to bf16 and FP8 to nearest, ties to even.
-absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype, const ByteSink &sink);
+/// Writes `values` row-major as `dtype`, some of them at a time: float32 rounds to bf16 and FP8 to
+/// nearest, ties to even.
+absl::Status encodeRowMajor(const reference::Tensor &values, DType dtype,
+                            const reference::Workers &workers, const ByteSink &sink);
 
 /// Writes `values`, of rank 2 or more, in panels, some of them at a time. `dtype` is F32, BF16
 /// or F8_E4M3.

@@ -104,7 +104,7 @@ absl::Status Packer::writeValues(exec::WeightOp program, const StoredWeight &wei
                                ? encodePanels(**values, weight.dtype,
                                               {weight.panel.getColumns(), weight.panel.getDepth()},
                                               workers_, sink)
-                               : encodeRowMajor(**values, weight.dtype, sink));
+                               : encodeRowMajor(**values, weight.dtype, workers_, sink));
   if (options_.progress)
     options_.progress(static_cast<double>(written_) / static_cast<double>(total_));
   return absl::OkStatus();
