@@ -5,12 +5,14 @@
 #define EPIGRAPH_TEST_RUNTIME_EXEC_DEFERREDDRIVER_H
 
 #include <functional>
+#include <gtest/gtest.h>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/device/Driver.h"
 #include "runtime/device/MemoryPool.h"
+#include "runtime/device/OpenDriver.h"
 
 namespace epigraph {
 
@@ -76,6 +78,17 @@ private:
   bool recording = false;
   std::vector<Work> recorded;
 };
+
+inline constexpr char kDeferredTarget[] = "deferred:test";
+
+/// PlanExecutorOptions::openDriver for artifacts of kDeferredTarget. `asked` must outlive the
+/// executor.
+inline auto deferredDrivers(DeferredWork &asked) {
+  return [&asked](std::string_view target, MemoryPool &pool, const DriverOptions &) {
+    EXPECT_EQ(target, kDeferredTarget);
+    return std::make_unique<DeferredDriver>(pool, asked);
+  };
+}
 
 } // namespace epigraph
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "runtime/artifact/AttentionItem.h"
 #include "test/runtime/exec/TestModel.h"
 
 namespace epigraph {

@@ -1,11 +1,11 @@
-// What a plan computes on a device, against the definition of the test model: the device is one in
-// name only, but the executor does not know.
+// How the executor drives a device that is one in name only, but the executor does not know. That
+// it computes there what it computes elsewhere is PlanExecutorTest.cpp's.
 #include "runtime/exec/PlanExecutor.h"
 
 #include "runtime/session/Session.h"
 #include "test/runtime/base/TestFiles.h"
 #include "test/runtime/exec/DeferredDriver.h"
-#include "test/runtime/exec/ExpectedNumbers.h"
+#include "test/runtime/exec/GreedyTexts.h"
 #include "test/runtime/exec/TestArtifact.h"
 
 namespace epigraph {
@@ -17,12 +17,8 @@ class DeviceExecutorTest : public testing::Test {
 protected:
   absl::StatusOr<std::unique_ptr<PlanExecutor>> open(TestArtifactOptions options = {}) {
     options.onDevice = true;
-    options.target = "deferred:test";
-    executorOptions.openDriver = [this](std::string_view target, MemoryPool &pool,
-                                        const DriverOptions &) {
-      EXPECT_EQ(target, "deferred:test");
-      return std::make_unique<DeferredDriver>(pool, work);
-    };
+    options.target = kDeferredTarget;
+    executorOptions.openDriver = deferredDrivers(work);
     return PlanExecutor::create(writeTestArtifact(folder.path(), options), executorOptions);
   }
   std::unique_ptr<PlanExecutor> load(const TestArtifactOptions &options = {}) {
@@ -35,46 +31,6 @@ protected:
   DeferredWork work;
   PlanExecutorOptions executorOptions;
 };
-
-/// Chunks of many sequences, single tokens among them, over page borders.
-TEST_F(DeviceExecutorTest, LogitsOfEveryPosition) {
-  const std::unique_ptr<PlanExecutor> executor = load();
-  StepDriver driver(*executor, nullptr);
-  std::vector<std::vector<int32_t>> ids;
-  std::vector<Passage> passages;
-  for (int32_t i = 0; i < 9; ++i)
-    ids.push_back(idsOf(1 + static_cast<size_t>(i) * 23, i));
-  for (const std::vector<int32_t> &of : ids)
-    passages.push_back({of, {}});
-  size_t visited = 0;
-  const absl::Status status =
-      visitLogits(driver, passages, [&](size_t i, int32_t position, absl::Span<const float> row) {
-        ++visited;
-        const std::vector<int32_t> history(ids[i].begin(), ids[i].begin() + position + 1);
-        EXPECT_EQ(std::vector<float>(row.begin(), row.end()), logitsAfter(history));
-        return absl::OkStatus();
-      });
-  EXPECT_TRUE(status.ok()) << status;
-  EXPECT_EQ(visited, 9u + 23 * 36);
-}
-
-/// Greedy texts of `requests` prompts.
-void expectGreedyTexts(PlanExecutor &executor, int32_t requests) {
-  Session session(executor);
-  std::vector<GenerationRequest> asked;
-  for (int32_t i = 0; i < requests; ++i)
-    asked.push_back({idsOf(1 + static_cast<size_t>(i) * 7, i), 5, {}});
-  const absl::StatusOr<GenerationReport> report = session.generate(asked);
-  ASSERT_TRUE(report.ok()) << report.status();
-  for (size_t i = 0; i < asked.size(); ++i) {
-    std::vector<int32_t> history = asked[i].ids;
-    for (const int32_t token : report->results[i].ids) {
-      const std::vector<float> logits = logitsAfter(history);
-      EXPECT_EQ(token, std::max_element(logits.begin(), logits.end()) - logits.begin());
-      history.push_back(token);
-    }
-  }
-}
 
 TEST_F(DeviceExecutorTest, ReplaysStepsThatDecode) {
   const std::unique_ptr<PlanExecutor> executor = load();
@@ -101,29 +57,6 @@ TEST_F(DeviceExecutorTest, CopiesOnlyWhatAStepHas) {
   ASSERT_TRUE(executor->step("main", {batch}, false).ok());
   // The step, five arrays, partial results and one item, to a cache line each.
   EXPECT_EQ(work.copiedIn, sizeof(DeviceStep) + 7 * 64);
-}
-
-TEST_F(DeviceExecutorTest, HiddenStatesAndMtp) {
-  const std::unique_ptr<PlanExecutor> executor = load();
-  Session session(*executor);
-  const std::vector<int32_t> ids = idsOf(7, 1), nexts = idsOf(7, 2);
-  const absl::StatusOr<std::vector<float>> logits = session.mtpLogits(ids, nexts);
-  ASSERT_TRUE(logits.ok()) << logits.status();
-  std::vector<float> expected;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const std::vector<int32_t> history(ids.begin(), ids.begin() + static_cast<ptrdiff_t>(i) + 1);
-    const std::vector<float> row = mtpLogits(hiddenAfter(history), nexts[i]);
-    expected.insert(expected.end(), row.begin(), row.end());
-  }
-  EXPECT_EQ(*logits, expected);
-}
-
-TEST_F(DeviceExecutorTest, EmptyBatches) {
-  const std::unique_ptr<PlanExecutor> executor = load();
-  const auto results = executor->step("main", {StepBatch()}, true);
-  ASSERT_TRUE(results.ok()) << results.status();
-  EXPECT_TRUE((*results)[0].logits.empty());
-  EXPECT_TRUE((*results)[0].hidden.empty());
 }
 
 TEST_F(DeviceExecutorTest, TellsItsProgressAndItsTime) {
