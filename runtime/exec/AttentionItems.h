@@ -1,7 +1,7 @@
 // How the attention of one step is cut into items of work for a device.
 //
-// Token items serve steps that decode: one token each, its context cut so that all items together
-// fill the device, and of about equal length, since the longest decides when the launch ends. Tile
+// Token items serve steps that decode: one token each, its context cut into items of about equal
+// length, so that the last of them, computed some at a time, is done as soon as can be. Tile
 // items serve prefill: as many consecutive tokens of a sequence as share its keys, which are read
 // once for all of them.
 #ifndef EPIGRAPH_RUNTIME_EXEC_ATTENTIONITEMS_H
@@ -24,7 +24,7 @@ struct AttentionTokens {
 /// Whether no sequence has more than one token.
 bool hasOneTokenEach(const AttentionTokens &tokens);
 
-/// Writes the token items of a step, of which there should be about `wanted`, in order of tokens,
+/// Writes the token items of a step, of which `wanted` are computed at a time, in order of tokens,
 /// and each token's first partial result and number of them, which is 0 for a token whose item
 /// gives its result. `items` has room for mostTokenItems(wanted, tokens), `partials` for two
 /// numbers of each token. Returns the number of items.

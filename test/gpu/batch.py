@@ -1,5 +1,6 @@
 """A ragged batch as device kernels see it: DeviceStep and what it points to (runtime/artifact/KernelAbi.h)."""
 
+import heapq
 import struct
 
 import torch
@@ -10,6 +11,30 @@ TILE = 64
 
 def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
+
+
+def makespan(context, piece: int, places: int) -> int:
+    """As runtime/exec/AttentionItems.cpp: when the last item is done, in pages."""
+    ends, last = [], 0
+    for pages in context:
+        parts = ceil_div(pages, piece)
+        for part in range(parts):
+            end = pages * (part + 1) // parts - pages * part // parts + 2
+            if len(ends) == places:
+                end += heapq.heappop(ends)
+            heapq.heappush(ends, end)
+            last = max(last, end)
+    return last + (2 if piece < max(context) else 0)
+
+
+def pages_of_item(context, wanted: int) -> int:
+    """The most pages of an item, as the runtime chooses it for up to 4 tokens for each place."""
+    if not context:
+        return 1
+    limits = [items for items in (wanted, wanted + len(context)) if items > len(context)]
+    shortest = lambda items: next(n for n in range(1, max(context) + 1) if sum(ceil_div(p, n) for p in context) <= items)  # noqa: E731
+    pieces = [max(context)] + [shortest(items) for items in limits]
+    return min(pieces, key=lambda piece: makespan(context, piece, max(wanted, 1)))
 
 
 class Batch:
@@ -42,19 +67,16 @@ class Batch:
 
     def _make_token_items(self, wanted: int) -> None:
         context = [p // PAGE + 1 for p in self.positions]
-        piece = max(1, ceil_div(sum(context), max(wanted, 1)))
-        if self.tokens >= wanted:
-            piece = max(context, default=1)
+        piece = pages_of_item(context, wanted)
         self.token_items, self.token_partials, partial = [], [], 0
         for token, pages in enumerate(context):
-            partials = ceil_div(pages, piece)
-            self.token_partials += [partial if partials > 1 else 0, partials]
-            for first in range(0, pages, piece):
-                where = partial if partials > 1 else 0
-                self.token_items.append(
-                    (token, 1, self.sequence[token], self.positions[token], first, min(piece, pages - first), where, partials)
-                )
-                partial += partials > 1
+            parts = ceil_div(pages, piece)
+            self.token_partials += [partial, parts if parts > 1 else 0]
+            for part in range(parts):
+                first, end = pages * part // parts, pages * (part + 1) // parts
+                where = partial if parts > 1 else 0
+                self.token_items.append((token, 1, self.sequence[token], self.positions[token], first, end - first, where, parts))
+                partial += parts > 1
         self.partials = partial
 
     def _make_tile_items(self) -> None:
