@@ -17,12 +17,13 @@
 // CHECK-NOT: .local
 // CHECK-LABEL: .entry decode_merge(
 
-// Two blocks of 64 heads for each item; then the merge, in blocks that loop.
+// Two blocks of 64 heads for each item; then the merge, which the items share.
 // JSON: "symbol": "decode"
 // JSON: "grid": "token_items"
 // JSON: "column_tiles": 2
 // JSON: "symbol": "decode_merge"
-// JSON: "blocks_per_core": 16
+// JSON: "grid": "token_items"
+// JSON: "column_tiles": 4
 exec.kernel @decode(%q: tensor<?x128x512xbf16>, %r: tensor<?x128x64xbf16>, %cache: !epi.mla_cache<latent = 512, rope = 64, bf16>, %step: !epi.step) -> tensor<?x128x512xbf16> {
   %o = epi.mla_attention %q, %r, %cache, %step {scale = 0.1 : f64} : (tensor<?x128x512xbf16>, tensor<?x128x64xbf16>, !epi.mla_cache<latent = 512, rope = 64, bf16>) -> tensor<?x128x512xbf16>
   exec.yield %o : tensor<?x128x512xbf16>
