@@ -16,6 +16,9 @@ using Clock = std::chrono::steady_clock;
 /// Between two looks at the other ranks.
 constexpr std::chrono::milliseconds kWatchTime{20};
 
+/// Longest wait for NCCL to give up.
+constexpr std::chrono::milliseconds kAbortTime{500};
+
 ncclDataType_t typeOf(SumType type) {
   return type == SumType::BFloat16 ? ncclBfloat16 : ncclFloat32;
 }
@@ -84,12 +87,11 @@ absl::Status NcclCommunicator::connect(const ncclUniqueId &id, std::chrono::mill
 NcclCommunicator::~NcclCommunicator() {
   if (!communicator)
     return;
-  enter();
   // Destroying waits for what is under way, and with a rank gone that never ends.
-  if (group.check().ok())
-    api.commDestroy(communicator);
-  else
-    api.commAbort(communicator);
+  if (!group.check().ok())
+    return abandon();
+  enter();
+  api.commDestroy(communicator);
 }
 
 absl::Status NcclCommunicator::start(const Collective &collective, std::string_view where) {
@@ -120,10 +122,21 @@ absl::Status NcclCommunicator::finishOldest() {
 void NcclCommunicator::abort(const absl::Status &cause) {
   group.abort(cause);
   started = 0;
-  if (!communicator)
-    return;
-  enter();
-  api.commAbort(communicator);
+  if (communicator)
+    abandon();
+}
+
+/// Aborting a communicator makes its kernels end, but can itself wait for them, and those of
+/// recorded steps do not always look up: what is not done soon is left to the end of the process.
+void NcclCommunicator::abandon() {
+  const auto done = std::make_shared<std::promise<void>>();
+  std::future<void> finished = done->get_future();
+  std::thread([done, enter = enter, abort = api.commAbort, communicator = communicator] {
+    enter();
+    abort(communicator);
+    done->set_value();
+  }).detach();
+  finished.wait_for(kAbortTime);
   communicator = nullptr;
 }
 

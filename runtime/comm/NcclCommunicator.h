@@ -49,6 +49,7 @@ public:
 private:
   NcclCommunicator(const NcclApi &api, ProcessGroup &group, const NcclOptions &options);
   absl::Status connect(const ncclUniqueId &id, std::chrono::milliseconds deadline);
+  void abandon();
 
   ncclResult_t enqueue(const AllGather &gather);
   ncclResult_t enqueue(const AllReduce &reduce);

@@ -22,7 +22,7 @@ constexpr uint32_t kMostRanks = 1024;
 
 // Longest waits, by default. What a step takes on a device is far below a second.
 constexpr std::chrono::milliseconds kThreadDeadline = std::chrono::seconds(60);
-constexpr std::chrono::milliseconds kProcessDeadline = std::chrono::seconds(8);
+constexpr std::chrono::milliseconds kProcessDeadline = std::chrono::seconds(6);
 /// Until all processes of a job have started.
 constexpr std::chrono::milliseconds kJoinDeadline = std::chrono::seconds(60);
 /// Ranks may read their weights at different speeds.

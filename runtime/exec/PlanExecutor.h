@@ -33,7 +33,7 @@ struct PlanExecutorOptions {
   /// Pages of each rank's caches; 0: as many as a full batch of full sequences takes, or as fit.
   int32_t pages = 0;
   /// Longest wait of one rank for another, and of a step for a rank that makes no progress. 0: a
-  /// minute among threads, which may have to share processors; 8 seconds among processes.
+  /// minute among threads, which may have to share processors; 6 seconds among processes.
   std::chrono::milliseconds deadline{0};
   LoadProgress progress;
   /// How drivers are opened.

@@ -24,7 +24,7 @@ void ModelFlags::addTo(CLI::App &app) {
           [](const std::string &text) { return std::string(parseBytes(text).status().message()); })
       ->option_text("SIZE");
   app.add_option("--deadline", deadlineSeconds,
-                 "Seconds that one rank waits for another before it gives up; by default 60, and 8 "
+                 "Seconds that one rank waits for another before it gives up; by default 60, and 6 "
                  "on GPUs")
       ->check(CLI::Range(0.001, 1e6))
       ->option_text("SECONDS");

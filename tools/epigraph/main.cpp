@@ -3,6 +3,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,13 @@ int finish(absl::Status status) {
     status = absl::ResourceExhaustedError("cannot write all of standard output; is the disk full?");
   if (!status.ok())
     std::fprintf(stderr, "epigraph: error: %s\n", epigraph::errorText(status).c_str());
-  return static_cast<int>(epigraph::exitCodeOf(status));
+  const int code = static_cast<int>(epigraph::exitCodeOf(status));
+  // What waits for a rank that is gone waits for ever, and libraries' exit handlers would with it.
+  if (absl::IsAborted(status) || absl::IsDeadlineExceeded(status)) {
+    std::fflush(nullptr);
+    std::_Exit(code);
+  }
+  return code;
 }
 
 /// Help and version are no errors; everything else that stops parsing is a mistake in the call.
