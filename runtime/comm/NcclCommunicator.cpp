@@ -88,8 +88,10 @@ NcclCommunicator::~NcclCommunicator() {
   if (!communicator)
     return;
   // Destroying waits for what is under way, and with a rank gone that never ends.
-  if (!group.check().ok())
-    return abandon();
+  if (!group.check().ok()) {
+    abandon();
+    return;
+  }
   enter();
   api.commDestroy(communicator);
 }

@@ -27,10 +27,17 @@ std::string describe(uint32_t failure) {
   return "an exchange that it has given up";
 }
 
+/// NVIDIA's driver shares memory by pages of 2 MiB: what is smaller is a part of one, and other
+/// processes are given the page.
+uint64_t regionBytes(uint64_t bytes) {
+  constexpr uint64_t kSharedPage = uint64_t{2} << 20;
+  return (bytes + kSharedPage - 1) / kSharedPage * kSharedPage;
+}
+
 } // namespace
 
 uint64_t PeerRegions::bytesFor(uint64_t bytes) {
-  return bytes == 0 ? 0 : bytes + sizeof(PeerTable);
+  return bytes == 0 ? 0 : regionBytes(bytes) + sizeof(PeerTable);
 }
 
 absl::StatusOr<std::unique_ptr<PeerRegions>>
@@ -49,7 +56,8 @@ PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, millise
   return regions;
 }
 
-absl::Status PeerRegions::connect(uint64_t bytes) {
+absl::Status PeerRegions::connect(uint64_t planned) {
+  const uint64_t bytes = regionBytes(planned);
   const std::string purpose = absl::StrCat("exchanges of rank ", group.rank());
   EPIGRAPH_ASSIGN_OR_RETURN(region, driver.allocate(bytes, purpose));
   EPIGRAPH_ASSIGN_OR_RETURN(tableMemory, driver.allocate(sizeof(PeerTable), purpose));

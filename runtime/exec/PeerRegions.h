@@ -38,7 +38,7 @@ public:
 private:
   PeerRegions(Driver &driver, ProcessGroup &group, std::chrono::milliseconds patience)
       : driver(driver), group(group), patience(patience) {}
-  absl::Status connect(uint64_t bytes);
+  absl::Status connect(uint64_t planned);
   absl::Status writeTable();
 
   Driver &driver;

@@ -11,7 +11,8 @@
 namespace epigraph {
 
 /// Waits for the work of `driver`, as Driver::synchronize, and returns at once when a rank of
-/// `group` has ended or given up: Aborted, with that work still under way.
+/// `group` has ended or given up: Aborted, with that work still under way. After `deadline`, says
+/// which rank is late if that can be found out.
 absl::Status synchronizeWatching(Driver &driver, ProcessGroup &group,
                                  std::chrono::milliseconds deadline);
 

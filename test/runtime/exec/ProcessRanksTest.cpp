@@ -53,7 +53,7 @@ std::vector<absl::Status> runRanks(int ranks, const char *job, const Body &body)
 
 TEST(PeerRegions, ReachesEveryRank) {
   const auto body = [](ProcessGroup &group) -> absl::Status {
-    MemoryPool pool(uint64_t{1} << 20);
+    MemoryPool pool(uint64_t{1} << 24);
     NullDriver driver(pool);
     absl::StatusOr<std::unique_ptr<PeerRegions>> regions =
         PeerRegions::create(driver, group, 1000, milliseconds(100));
@@ -71,9 +71,9 @@ TEST(PeerRegions, ReachesEveryRank) {
 
 TEST(PeerRegions, RefusesRegionsOfDifferentSizes) {
   const auto body = [](ProcessGroup &group) {
-    MemoryPool pool(uint64_t{1} << 20);
+    MemoryPool pool(uint64_t{1} << 24);
     NullDriver driver(pool);
-    return PeerRegions::create(driver, group, group.rank() == 0 ? 1000 : 2000, milliseconds(100))
+    return PeerRegions::create(driver, group, group.rank() == 0 ? 1 << 21 : 1 << 22, milliseconds(100))
         .status();
   };
   for (const absl::Status &outcome : runRanks(2, "sizes", body))
@@ -82,7 +82,7 @@ TEST(PeerRegions, RefusesRegionsOfDifferentSizes) {
 
 TEST(PeerRegions, TellsTheOthersWhatWentWrong) {
   const auto body = [](ProcessGroup &group) {
-    MemoryPool pool(group.rank() == 0 ? 10 : uint64_t{1} << 20);
+    MemoryPool pool(group.rank() == 0 ? 10 : uint64_t{1} << 24);
     NullDriver driver(pool);
     return PeerRegions::create(driver, group, 1000, milliseconds(100)).status();
   };
