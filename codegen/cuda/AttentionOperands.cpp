@@ -1,6 +1,7 @@
 #include "codegen/cuda/AttentionOperands.h"
 
 #include "codegen/cuda/RowUnits.h"
+#include "runtime/artifact/KernelAbi.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -8,6 +9,15 @@ using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
+
+/// Columns of a tensor map's box: 128 bytes.
+constexpr uint32_t kChunkColumns = 64;
+
+/// Between the heads of a query.
+int64_t headStride(const TensorView &query) {
+  const bool hasOneHead = query.shape[0] == 1;
+  return hasOneHead ? query.rowStride : query.strides[0];
+}
 
 int64_t elementBytes(const TensorView &view) {
   return view.elementType.getIntOrFloatBitWidth() / 8;
@@ -73,6 +83,35 @@ GlobalRows rowsOfHead(KernelFrame &frame, const TensorView &query, Val row, Val 
 GlobalRows headsOfRow(KernelFrame &frame, const TensorView &query, Val row, Val head,
                       int64_t heads) {
   return rowsAt(headAddress(frame, query, row, head), query, heads, query.strides[0]);
+}
+
+bool isMappable(const TensorView &query) {
+  const int64_t head = headStride(query);
+  return query.strides.back() == 1 && query.offset + query.shape[1] <= head &&
+         (query.offset | head | query.rowStride) % 8 == 0;
+}
+
+TensorMapSpec queryMap(KernelAssembly &assembly, const TensorView &query, int64_t heads,
+                       int64_t rows) {
+  TensorMapSpec map;
+  map.operand = assembly.operandIndex(query.argument);
+  map.sizes = {static_cast<uint64_t>(query.offset + query.shape[1]),
+               static_cast<uint64_t>(query.shape[0]), 0};
+  map.strides = {static_cast<uint64_t>(headStride(query) * 2),
+                 static_cast<uint64_t>(query.rowStride * 2)};
+  map.box = {kChunkColumns, static_cast<uint32_t>(heads), static_cast<uint32_t>(rows)};
+  map.swizzleBytes = 128;
+  return map;
+}
+
+TensorMapSpec cacheMap(KernelAssembly &assembly, BlockArgument cache, int64_t entry) {
+  TensorMapSpec map;
+  map.operand = assembly.operandIndex(cache);
+  map.sizes = {static_cast<uint64_t>(entry), 0};
+  map.strides = {static_cast<uint64_t>(entry * 2)};
+  map.box = {kChunkColumns, kPageTokens};
+  map.swizzleBytes = 128;
+  return map;
 }
 
 } // namespace epigraph::cuda

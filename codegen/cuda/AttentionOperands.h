@@ -28,6 +28,20 @@ GlobalRows rowsOfHead(KernelFrame &frame, const TensorView &query, Val row, Val 
 GlobalRows headsOfRow(KernelFrame &frame, const TensorView &query, Val row, Val head,
                       int64_t heads);
 
+// Tensor maps, of chunks of 64 columns (128 bytes, swizzled).
+
+/// Whether a tensor map can describe the argument that `query`, [rows, heads, columns], is of:
+/// heads follow one another at multiples of 16 bytes, and the view begins within the first.
+bool isMappable(const TensorView &query);
+
+/// Of boxes of `heads` heads and `rows` rows; coordinates are column (that of the view's first is
+/// its offset), head, row.
+TensorMapSpec queryMap(KernelAssembly &assembly, const TensorView &query, int64_t heads,
+                       int64_t rows);
+
+/// Of boxes of a page of entries of `entry` elements; coordinates are column, slot.
+TensorMapSpec cacheMap(KernelAssembly &assembly, mlir::BlockArgument cache, int64_t entry);
+
 } // namespace epigraph::cuda
 
 #endif // EPIGRAPH_CODEGEN_CUDA_ATTENTIONOPERANDS_H

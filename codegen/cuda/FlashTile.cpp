@@ -1,9 +1,7 @@
 #include "codegen/cuda/FlashTile.h"
 
 #include "codegen/cuda/Hopper.h"
-
-#include <limits>
-#include <numbers>
+#include "codegen/cuda/WarpProducts.h"
 
 using namespace mlir;
 
@@ -27,19 +25,14 @@ void FlashTile::attend(const ItemValues &item, Val sink, LoadPage loadPage) {
         waitForAsync(e, 1);
         e.syncThreads();
         Val keys = stageAddress(stage);
-        Vals scores = maskScores(item, page, warp.score(queriesOfWarp, keys));
+        Vals scores = mask(item, page, warp.score(queriesOfWarp, keys));
         WarpState next = warp.add(WarpState::unpack(carried), scores,
                                   e.offset(keys, kPageTokens * warp.keyStride()));
         e.syncThreads(); // The next page but one is copied over this one.
         return next.pack();
       });
   result = WarpState::unpack(state);
-  for (size_t half = 0; half < 2; ++half) {
-    Val &total = result.total[half];
-    total = e.warpSum(total, 4);
-    if (sink)
-      total = total + e.exp2(sink * e.f32(std::numbers::log2e) - result.maximum[half]);
-  }
+  totals = result.softmax.finalTotals(sink);
 }
 
 void FlashTile::forResult(const ItemValues &item,
@@ -47,9 +40,9 @@ void FlashTile::forResult(const ItemValues &item,
   for (size_t half = 0; half < 2; ++half) {
     Val query = row + static_cast<int64_t>(half * 8);
     e.ifThen(query < item.tokens, [&] {
-      Val inverse = e.reciprocal(result.total[half]);
+      Val inverse = e.reciprocal(totals[half]);
       for (size_t i = half * 2; i < result.sums.size(); i += 4)
-        store(query, warp.columnOf(static_cast<int64_t>(i)), result.sums[i] * inverse,
+        store(query, columnOfSum(e, static_cast<int64_t>(i)), result.sums[i] * inverse,
               result.sums[i + 1] * inverse);
     });
   }
@@ -66,25 +59,18 @@ void FlashTile::startPage(const ItemValues &item, Val page, LoadPage loadPage, V
 }
 
 /// Puts positions that a query does not see below all others. Most pages are seen as a whole.
-Vals FlashTile::maskScores(const ItemValues &item, Val page, const Vals &scores) {
+Vals FlashTile::mask(const ItemValues &item, Val page, const Vals &scores) {
   Val start = page * kPageTokens;
   Val firstPosition = item.position + e.warp() * WarpAttention::kQueries; // Of the warp's queries.
   Val isPartial = start + (kPageTokens - 1) > firstPosition;
   if (window)
     isPartial = e.logicalOr(isPartial, start + *window < firstPosition + WarpAttention::kQueries);
-  Val none = e.f32(-std::numeric_limits<double>::infinity());
+  Val last = item.position + row - start; // The last that the thread's first row sees.
   return e.ifValues(
       isPartial,
       [&] {
-        Vals masked;
-        for (int64_t i = 0; i < static_cast<int64_t>(scores.size()); ++i) {
-          Val column = warp.columnOf(i);
-          Val last = item.position + row + (i / 2 % 2 * 8) - start; // The last that is seen.
-          Val isSeen = column <= last;
-          if (window)
-            isSeen = e.logicalAnd(isSeen, column + *window > last);
-          masked.push_back(e.select(isSeen, scores[static_cast<size_t>(i)], none));
-        }
+        Vals masked = scores;
+        maskScores(masked, {last, last + 8}, window);
         return masked;
       },
       [&] { return scores; });

@@ -46,7 +46,7 @@ public:
 private:
   Val stageAddress(Val stage);
   void startPage(const ItemValues &item, Val page, LoadPage loadPage, Val stage);
-  Vals maskScores(const ItemValues &item, Val page, const Vals &scores);
+  Vals mask(const ItemValues &item, Val page, const Vals &scores);
 
   Emitter &e;
   WarpAttention warp;
@@ -54,6 +54,7 @@ private:
   Val shared;
   Val row; ///< of the thread's first query in the tile; its second is 8 on
   WarpState result;
+  RowPair totals;
 };
 
 } // namespace epigraph::cuda

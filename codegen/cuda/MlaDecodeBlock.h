@@ -15,8 +15,7 @@
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/MlaDecode.h"
 #include "codegen/cuda/PagedCache.h"
-
-#include <array>
+#include "codegen/cuda/RunningSoftmax.h"
 
 namespace epigraph::cuda {
 
@@ -51,8 +50,6 @@ public:
   void emit();
 
 private:
-  using Pair = std::array<Val, 2>; ///< of the two rows (heads) of a thread's fragments
-
   /// Chunks that are fetched and freed together, in the order in which Q K^T reads them. The first
   /// is freed by the scores' warpgroup, the others by the values'.
   enum Group { kLeft, kMiddle, kRight, kGroups };
@@ -88,16 +85,16 @@ private:
 
   // MlaDecodeScores.cpp
   void runScores();
-  /// Running maximum and sum (of a thread's part) of each row, scores, left columns of O.
+  /// The softmax, of which rows are heads, scores, left columns of O.
   struct ScoreState {
-    Pair maximum, sum;
+    RunningSoftmax softmax;
     Accumulator scores, output;
     Vals pack() const;
     static ScoreState unpack(llvm::ArrayRef<Val> values);
   };
   struct Weights {
-    Vals packed;  ///< P in bf16, as fragments of A
-    Pair factors; ///< by which what was summed before must be multiplied
+    Vals packed;     ///< P in bf16, as fragments of A
+    RowPair factors; ///< by which what was summed before must be multiplied
   };
   Accumulator startScores(Val page);
   void maskTail(Accumulator &scores);
@@ -110,17 +107,17 @@ private:
   void addRightColumns(Val page, Accumulator &middle, Accumulator &right, bool isLast);
 
   // MlaDecodeOutput.cpp
-  void rescale(llvm::MutableArrayRef<Val> registers, Pair factors);
   /// acc += P V over the columns from chunk `firstChunk` on. Not waited for.
   void addValues(Accumulator &acc, llvm::ArrayRef<Val> weights, Val page, int64_t firstChunk);
   /// Zeroes the entries of the last page that the token does not see, in four chunks: a weight of
   /// zero times what a stale cache holds need not be zero.
   void zeroTail(int64_t firstChunk, int64_t barrier);
-  void storeOutput(llvm::ArrayRef<Val> registers, Pair scales, int64_t firstColumn);
-  void storeColumns(llvm::ArrayRef<Val> registers, Pair scales, Val firstRow, mlir::Type element);
-  void storeLogSums(Pair logSums);
-  void storeFactors(Pair factors);
-  Pair loadFactors();
+  void storeOutput(llvm::ArrayRef<Val> registers, RowPair scales, int64_t firstColumn);
+  void storeColumns(llvm::ArrayRef<Val> registers, RowPair scales, Val firstRow,
+                    mlir::Type element);
+  void storeLogSums(RowPair logSums);
+  void storeFactors(RowPair factors);
+  RowPair loadFactors();
   /// Emits `body` if the block's row `row` is a head of the problem.
   void ifHead(Val row, llvm::function_ref<void()> body);
 

@@ -1,24 +1,10 @@
 // What both computing warpgroups do with their columns of O, and the launch.
+#include "codegen/cuda/AttentionOperands.h"
 #include "codegen/cuda/MlaDecodeBlock.h"
 
 using namespace mlir;
 
 namespace epigraph::cuda {
-
-/// Multiplies what was summed by the factors of its rows, unless all of them are 1 in the warp.
-void MlaDecodeBlock::rescale(MutableArrayRef<Val> registers, Pair factors) {
-  Val changes = e.any(e.logicalOr(factors[0] != 1, factors[1] != 1));
-  Vals rescaled = e.ifValues(
-      changes,
-      [&] {
-        Vals products;
-        for (auto [index, value] : llvm::enumerate(registers))
-          products.push_back(value * factors[index / 2 % 2]);
-        return products;
-      },
-      [&] { return Vals(registers); });
-  llvm::copy(rescaled, registers.begin());
-}
 
 void MlaDecodeBlock::addValues(Accumulator &acc, ArrayRef<Val> weights, Val page,
                                int64_t firstChunk) {
@@ -49,11 +35,11 @@ void MlaDecodeBlock::zeroTail(int64_t firstChunk, int64_t barrier) {
   });
 }
 
-void MlaDecodeBlock::storeFactors(Pair factors) {
+void MlaDecodeBlock::storeFactors(RowPair factors) {
   e.store(e.pack(factors), e.at(e.offset(shared, kFactors), thread, 8));
 }
 
-MlaDecodeBlock::Pair MlaDecodeBlock::loadFactors() {
+RowPair MlaDecodeBlock::loadFactors() {
   Val factors = e.load(e.vector(e.f32(), 2), e.at(e.offset(shared, kFactors), thread, 8));
   return {e.element(factors, 0), e.element(factors, 1)};
 }
@@ -65,7 +51,7 @@ void MlaDecodeBlock::ifHead(Val row, llvm::function_ref<void()> body) {
 }
 
 /// Means go where the item's result does: into the kernel's, or among the partial results.
-void MlaDecodeBlock::storeOutput(ArrayRef<Val> registers, Pair scales, int64_t firstColumn) {
+void MlaDecodeBlock::storeOutput(ArrayRef<Val> registers, RowPair scales, int64_t firstColumn) {
   Val head = headGroup * kHeads + row;
   auto store = [&](Val firstRow, Type element) {
     storeColumns(registers, scales, e.offset(firstRow, firstColumn * 2), element);
@@ -80,7 +66,7 @@ void MlaDecodeBlock::storeOutput(ArrayRef<Val> registers, Pair scales, int64_t f
 
 /// Stores 256 columns, whose first, of the thread's first row, is at `firstRow`. Lanes exchange
 /// halves of neighbouring column groups, so that each stores 8 bytes.
-void MlaDecodeBlock::storeColumns(ArrayRef<Val> registers, Pair scales, Val firstRow,
+void MlaDecodeBlock::storeColumns(ArrayRef<Val> registers, RowPair scales, Val firstRow,
                                   Type element) {
   Val isOdd = column % 2 == 1;
   Val offset = column / 2 * 8 + column % 2 * 16;
@@ -103,7 +89,7 @@ void MlaDecodeBlock::storeColumns(ArrayRef<Val> registers, Pair scales, Val firs
   }
 }
 
-void MlaDecodeBlock::storeLogSums(Pair logSums) {
+void MlaDecodeBlock::storeLogSums(RowPair logSums) {
   e.ifThen(e.logicalAnd(column == 0, item.partials > 1), [&] {
     for (int64_t r = 0; r < 2; ++r)
       ifHead(row + 8 * r, [&] {
@@ -112,42 +98,6 @@ void MlaDecodeBlock::storeLogSums(Pair logSums) {
       });
   });
 }
-
-namespace {
-
-/// Whether a tensor map can describe the argument that `view`, [rows, heads, columns], is of: heads
-/// follow one another at multiples of 16 bytes, and the view begins within the first.
-bool isMappable(const TensorView &view) {
-  const bool hasOneHead = view.shape[0] == 1;
-  const int64_t head = hasOneHead ? view.rowStride : view.strides[0];
-  return view.strides.back() == 1 && view.offset + view.shape[1] <= head &&
-         (view.offset | head | view.rowStride) % 8 == 0;
-}
-
-TensorMapSpec queryMap(KernelAssembly &assembly, const TensorView &view) {
-  const bool hasOneHead = view.shape[0] == 1;
-  const int64_t head = hasOneHead ? view.rowStride : view.strides[0];
-  TensorMapSpec map;
-  map.operand = assembly.operandIndex(view.argument);
-  map.sizes = {static_cast<uint64_t>(view.offset + view.shape[1]),
-               static_cast<uint64_t>(view.shape[0]), 0};
-  map.strides = {static_cast<uint64_t>(head * 2), static_cast<uint64_t>(view.rowStride * 2)};
-  map.box = {MlaDecodeBlock::kChunkColumns, MlaDecodeBlock::kHeads, 1};
-  map.swizzleBytes = 128;
-  return map;
-}
-
-TensorMapSpec cacheMap(KernelAssembly &assembly, const MlaDecodeProblem &problem) {
-  TensorMapSpec map;
-  map.operand = assembly.operandIndex(problem.cache);
-  map.sizes = {static_cast<uint64_t>(problem.entry()), 0};
-  map.strides = {static_cast<uint64_t>(problem.entry() * 2)};
-  map.box = {MlaDecodeBlock::kChunkColumns, kPageTokens};
-  map.swizzleBytes = 128;
-  return map;
-}
-
-} // namespace
 
 bool fitsWarpgroups(const MlaDecodeProblem &problem) {
   return problem.latent == MlaDecodeBlock::kLatent && problem.rope == MlaDecodeBlock::kRope &&
@@ -164,8 +114,9 @@ void addWarpgroupMlaDecode(KernelAssembly &assembly, const MlaDecodeProblem &pro
   spec.sharedBytes = MlaDecodeBlock::kSharedBytes;
   spec.grid = DeviceGrid::TokenItems;
   spec.columnTiles = llvm::divideCeil(problem.heads, MlaDecodeBlock::kHeads);
-  spec.maps = {queryMap(assembly, problem.q), queryMap(assembly, problem.qRope),
-               cacheMap(assembly, problem)};
+  spec.maps = {queryMap(assembly, problem.q, MlaDecodeBlock::kHeads, /*rows=*/1),
+               queryMap(assembly, problem.qRope, MlaDecodeBlock::kHeads, /*rows=*/1),
+               cacheMap(assembly, problem.cache, problem.entry())};
   const int64_t items = std::max<int64_t>(assembly.target.multiprocessors / spec.columnTiles, 1);
   needPartials(assembly, partials, items);
   assembly.addFunction(

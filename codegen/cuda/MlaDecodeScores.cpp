@@ -1,28 +1,14 @@
 // The warpgroup of the scores.
-//
-// The running maximum moves only when a row's new one exceeds it by kSlack: until then weights grow
-// up to 2^kSlack, which costs no precision, and nothing summed before needs to be rescaled.
 #include "codegen/cuda/MlaDecodeBlock.h"
 
-#include <numbers>
+#include "codegen/cuda/WarpProducts.h"
 
 using namespace mlir;
 
 namespace epigraph::cuda {
-namespace {
-
-/// In base-2 logarithms.
-constexpr double kSlack = 8;
-/// Of positions that a token does not see: below any score, and far from overflow.
-constexpr double kUnseen = -1e30;
-
-/// Which of a thread's two rows register `index` of an accumulator is in.
-constexpr int64_t rowOf(int64_t index) { return index / 2 % 2; }
-
-} // namespace
 
 Vals MlaDecodeBlock::ScoreState::pack() const {
-  Vals values{maximum[0], maximum[1], sum[0], sum[1]};
+  Vals values{softmax.maximum[0], softmax.maximum[1], softmax.total[0], softmax.total[1]};
   values.append(scores.registers);
   values.append(output.registers);
   return values;
@@ -30,8 +16,7 @@ Vals MlaDecodeBlock::ScoreState::pack() const {
 
 MlaDecodeBlock::ScoreState MlaDecodeBlock::ScoreState::unpack(ArrayRef<Val> values) {
   ScoreState state;
-  state.maximum = {values[0], values[1]};
-  state.sum = {values[2], values[3]};
+  state.softmax = {{values[0], values[1]}, {values[2], values[3]}};
   state.scores.registers = Vals(values.slice(4, kPageTokens / 2));
   state.output.registers = Vals(values.drop_front(4 + kPageTokens / 2));
   return state;
@@ -64,12 +49,8 @@ void MlaDecodeBlock::maskTail(Accumulator &scores) {
   scores.registers = e.ifValues(
       seen < kPageTokens,
       [&] {
-        Vals masked;
-        for (auto [index, score] : llvm::enumerate(scores.registers)) {
-          const auto i = static_cast<int64_t>(index);
-          Val entry = column * 2 + (i / 4 * 8 + i % 2);
-          masked.push_back(e.select(entry < seen, score, e.f32(kUnseen)));
-        }
+        Vals masked = scores.registers;
+        maskScores(masked, {seen - 1, seen - 1}, /*window=*/std::nullopt);
         return masked;
       },
       [&] { return scores.registers; });
@@ -77,35 +58,8 @@ void MlaDecodeBlock::maskTail(Accumulator &scores) {
 
 /// Makes the weights of a page of its scores, and moves the running maximum and sum.
 MlaDecodeBlock::Weights MlaDecodeBlock::weigh(ScoreState &state) {
-  Weights weights;
-  Val scale = e.f32(problem.scale * std::numbers::log2e);
-  for (int64_t r = 0; r < 2; ++r) {
-    Vals scores;
-    for (auto [index, score] : llvm::enumerate(state.scores.registers))
-      if (rowOf(static_cast<int64_t>(index)) == r)
-        scores.push_back(score);
-    for (size_t count = scores.size() / 2; count > 0; count /= 2)
-      for (size_t i = 0; i < count; ++i)
-        scores[i] = e.maximum(scores[i], scores[i + count]);
-    Val largest = e.warpMax(scores[0], 4) * scale, before = state.maximum[r];
-    Val moves = largest > before + e.f32(kSlack);
-    state.maximum[r] = e.select(moves, largest, before);
-    weights.factors[r] = e.select(moves, e.exp2(before - largest), e.f32(1));
-  }
-  Vals exponentials;
-  std::array<Pair, 2> sums; // of each row, of even and of odd columns
-  for (auto [index, score] : llvm::enumerate(state.scores.registers)) {
-    const auto i = static_cast<int64_t>(index);
-    Val weight = e.exp2(e.fma(score, scale, e.negate(state.maximum[rowOf(i)])));
-    exponentials.push_back(weight);
-    Val &sum = sums[rowOf(i)][i % 2];
-    sum = i < 4 ? weight : sum + weight;
-  }
-  for (int64_t r = 0; r < 2; ++r)
-    state.sum[r] = e.fma(state.sum[r], weights.factors[r], sums[r][0] + sums[r][1]);
-  for (size_t i = 0; i < exponentials.size(); i += 2)
-    weights.packed.push_back(e.packHalves(exponentials[i], exponentials[i + 1], e.bf16()));
-  return weights;
+  RowPair factors = state.softmax.weigh(state.scores.registers, problem.scale);
+  return {leftOperand(state.scores.registers), factors};
 }
 
 /// Hands the weights to the other warpgroup, whose same thread holds the same fragment.
@@ -124,15 +78,14 @@ void MlaDecodeBlock::runScores() {
   state.scores = startScores(e.i32(0));
   waitForProducts(e, 0);
   pin(state.scores);
-  state.maximum.fill(e.f32(kUnseen));
-  state.sum.fill(e.f32(0));
+  state.softmax = RunningSoftmax::initial(e);
   state.output.registers.assign(kLatent / 4, e.f32(0));
   Vals last = e.forLoop(e.i32(0), item.pages - 1, e.i32(1), state.pack(),
                         [&](Val page, ArrayRef<Val> carried) {
                           ScoreState state = ScoreState::unpack(carried);
                           Weights weights = weigh(state);
                           publish(weights);
-                          rescale(state.output.registers, weights.factors);
+                          scaleRowsIfNeeded(state.output.registers, weights.factors);
                           fenceProducts(e);
                           addValues(state.output, weights.packed, page, /*firstChunk=*/0);
                           state.scores = startScores(page + 1);
@@ -155,14 +108,13 @@ void MlaDecodeBlock::finishScores(ScoreState state) {
   publish(weights);
   e.arriveAt(stageOf(page) + kScoresDone, 2 * kWarpgroup);
   zeroTail(/*firstChunk=*/0, kLeftZeroed);
-  rescale(state.output.registers, weights.factors);
+  scaleRowsIfNeeded(state.output.registers, weights.factors);
   fenceProducts(e);
   addValues(state.output, weights.packed, page, /*firstChunk=*/0);
-  Pair scales, logSums;
-  for (int64_t r = 0; r < 2; ++r) {
-    Val sum = e.warpSum(state.sum[r], 4);
-    scales[r] = e.reciprocal(sum);
-    logSums[r] = state.maximum[r] + e.log2(sum);
+  RowPair totals = state.softmax.finalTotals(/*sink=*/Val()), scales, logSums;
+  for (size_t r = 0; r < 2; ++r) {
+    scales[r] = e.reciprocal(totals[r]);
+    logSums[r] = state.softmax.maximum[r] + e.log2(totals[r]);
   }
   e.meet(e.i32(kWeightsFree), 2 * kWarpgroup);
   storeFactors(scales);

@@ -21,11 +21,11 @@ void MlaDecodeBlock::addRightColumns(Val page, Accumulator &middle, Accumulator 
     Val address = e.at(e.offset(shared, kWeights + step * kWarpgroup * 16), thread, 16);
     weights.append(e.elements(e.load(e.vector(e.i32(), 4), address)));
   }
-  Pair factors = loadFactors();
+  RowPair factors = loadFactors();
   e.arriveAt(e.i32(kWeightsFree), 2 * kWarpgroup);
   Vals both = middle.registers;
   both.append(right.registers);
-  rescale(both, factors);
+  scaleRowsIfNeeded(both, factors);
   middle.registers = Vals(ArrayRef(both).take_front(kHalfRegisters));
   right.registers = Vals(ArrayRef(both).drop_front(kHalfRegisters));
 

@@ -7,9 +7,9 @@
 #include "codegen/cuda/GroupedQueries.h"
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/PagedCache.h"
+#include "codegen/cuda/WarpProducts.h"
 
 #include <algorithm>
-#include <limits>
 #include <numbers>
 
 using namespace mlir;
@@ -136,13 +136,7 @@ private:
     Vals scores = warp.score(shared, keys);
     // The last column that the token sees.
     Val last = item.position - page * kPageTokens - e.warp() * kTokens;
-    for (int64_t i = 0; i < static_cast<int64_t>(scores.size()); ++i) {
-      Val column = warp.columnOf(i), isSeen = column <= last;
-      if (problem.window)
-        isSeen = e.logicalAnd(isSeen, column + *problem.window > last);
-      Val &score = scores[static_cast<size_t>(i)];
-      score = e.select(isSeen, score, e.f32(-std::numeric_limits<double>::infinity()));
-    }
+    maskScores(scores, {last, last}, problem.window);
     return warp.add(WarpState::unpack(carried), scores, e.offset(keys, kTokens * warp.keyStride()));
   }
 
@@ -152,15 +146,16 @@ private:
     e.syncThreads(); // No warp reads its ring any more.
     for (size_t half = 0; half < 2; ++half) {
       Val row = e.warp() * kRows + e.lane() / 4 + static_cast<int64_t>(half * 8);
-      Val total = e.warpSum(state.total[half], 4);
+      Val total = e.warpSum(state.softmax.total[half], 4);
       e.ifThen(e.lane() % 4 == 0, [&] {
-        e.store(state.maximum[half], e.at(e.offset(shared, layout.maxima()), row, kFloatBytes));
+        e.store(state.softmax.maximum[half],
+                e.at(e.offset(shared, layout.maxima()), row, kFloatBytes));
         e.store(total, e.at(e.offset(shared, layout.totals()), row, kFloatBytes));
       });
       Val sums = e.at(e.offset(shared, layout.sums()), row, layout.sumStride);
       for (size_t i = half * 2; i < state.sums.size(); i += 4)
         e.store(e.pack({state.sums[i], state.sums[i + 1]}),
-                e.at(sums, warp.columnOf(static_cast<int64_t>(i)), kFloatBytes));
+                e.at(sums, columnOfSum(e, static_cast<int64_t>(i)), kFloatBytes));
     }
     e.syncThreads();
   }

@@ -3,18 +3,15 @@
 #ifndef EPIGRAPH_CODEGEN_CUDA_WARPATTENTION_H
 #define EPIGRAPH_CODEGEN_CUDA_WARPATTENTION_H
 
+#include "codegen/cuda/RunningSoftmax.h"
 #include "codegen/cuda/SharedRows.h"
 
 namespace epigraph::cuda {
 
-/// Below every score of a position that a query sees, and a number.
-inline constexpr double kNoScore = -1e30;
-
-/// What a warp carries from one step to the next. A thread has rows lane / 4 and lane / 4 + 8: of
-/// both the maximum of scaled scores (in units of log2), its part of the sum of weights (quads of
-/// lanes share a row), and its elements of the sums, 4 for each 8 columns.
+/// What a warp carries from one step to the next: the softmax, and the thread's elements of the
+/// weighted sums of values, 4 for each 8 columns (WarpProducts.h).
 struct WarpState {
-  Val maximum[2], total[2];
+  RunningSoftmax softmax;
   Vals sums;
 
   Vals pack() const;
@@ -38,16 +35,12 @@ struct WarpAttention {
   WarpState initial() const;
 
   /// The scores, unscaled, of the queries at `queries` and the keys at `keys`, both in shared
-  /// memory: element 4 j + 2 h + i is row lane / 4 + 8 h and column columnOf(4 j + 2 h + i).
+  /// memory.
   Vals score(Val queries, Val keys) const;
-  Val columnOf(int64_t element) const;
 
-  /// Adds a step: scores that no query should see are minus infinity, and values of tokens without
-  /// weight are finite.
-  WarpState add(const WarpState &state, Vals scores, Val values) const;
-
-private:
-  WarpState weigh(const WarpState &state, Vals &scores) const;
+  /// Adds a step: scores that a query should not see are minus infinity, and values of tokens
+  /// without weight are finite.
+  WarpState add(WarpState state, Vals scores, Val values) const;
 };
 
 } // namespace epigraph::cuda

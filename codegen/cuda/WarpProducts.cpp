@@ -44,18 +44,22 @@ void multiplyTiles(Emitter &e, Vals &sums, SharedTile left, SharedTile right, in
   }
 }
 
+Vals leftOperand(ArrayRef<Val> sums) {
+  Emitter &e = sums[0].owner();
+  Vals operand;
+  // Rows first, then the next 8 columns: the order of the sums' registers.
+  for (size_t i = 0; i < sums.size(); i += 2)
+    operand.push_back(e.packHalves(sums[i], sums[i + 1], e.bf16()));
+  return operand;
+}
+
 void multiplyByRows(Emitter &e, Vals &sums, ArrayRef<Val> left, SharedTile right) {
   Val rightAt = byRows(e, right);
-  auto pair = [&](size_t first) {
-    return e.bitcast(e.i32(), e.fromF32(e.pack({left[first], left[first + 1]}), e.bf16()));
-  };
-  // Registers of 16 columns of `left`: one step along K.
-  for (size_t first = 0; first < left.size(); first += 8) {
-    Vals operand{pair(first), pair(first + 2), pair(first + 4), pair(first + 6)};
-    const auto row = static_cast<int64_t>(first * 2);
+  for (size_t first = 0; first < left.size(); first += 4) { // A step of 16 along K.
+    const auto row = static_cast<int64_t>(first * 4);
     for (int64_t column = 0; column < columnsOf(sums); column += 16) {
       Val at = e.offset(rightAt, row * right.stride + column * 2);
-      multiplyPair(sums, column, operand, loadMatrices(at, /*transposed=*/true));
+      multiplyPair(sums, column, left.slice(first, 4), loadMatrices(at, /*transposed=*/true));
     }
   }
 }

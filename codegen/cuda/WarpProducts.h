@@ -23,8 +23,10 @@ struct SharedTile {
 /// sums (16 x columns) += left (16 x depth) right^T (columns x depth); multiples of 16.
 void multiplyTiles(Emitter &e, Vals &sums, SharedTile left, SharedTile right, int64_t depth);
 
-/// sums (16 x columns) += left (16 x depth) right (depth x columns), where `left` are sums of other
-/// columns, rounded to bf16 here: as sums lie, they are a left operand.
+/// Sums rounded to bf16, as the left operand of a product: 4 of i32 for each 16 columns.
+Vals leftOperand(llvm::ArrayRef<Val> sums);
+
+/// sums (16 x columns) += left (16 x depth) right (depth x columns), with `left` in registers.
 void multiplyByRows(Emitter &e, Vals &sums, llvm::ArrayRef<Val> left, SharedTile right);
 
 /// The first of the two columns that this thread has of element `element` and the next.
