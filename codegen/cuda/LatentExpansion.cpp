@@ -9,8 +9,9 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-/// Columns of a tile at most: their sums take half as many registers.
-constexpr int64_t kMostColumns = 128;
+/// Columns of a tile at most: sums of one half of them take half as many registers.
+constexpr int64_t kMostColumns = 256;
+constexpr int64_t kWarpsOfHalf = kPageTokens / 16;
 /// Steps in shared memory: one is computed, the others are on their way.
 constexpr int64_t kStages = 3;
 
@@ -19,7 +20,7 @@ constexpr int64_t kStages = 3;
 int64_t LatentExpansion::tiles() const { return llvm::divideCeil(columns, kMostColumns); }
 
 int64_t LatentExpansion::tileColumns() const {
-  return llvm::alignTo(llvm::divideCeil(columns, tiles()), 16);
+  return llvm::alignTo(llvm::divideCeil(columns, tiles()), 32);
 }
 
 int64_t LatentExpansion::depth() const {
@@ -30,7 +31,7 @@ int64_t LatentExpansion::stageBytes() const { return (kPageTokens + tileColumns(
 int64_t LatentExpansion::sharedBytes() const { return kStages * stageBytes(); }
 
 void LatentExpansion::emit(Emitter &e, Val entries, Val up, Val tile, Val result) const {
-  static_assert(kThreads / 32 * 16 == kPageTokens);
+  static_assert(kThreads / 32 == 2 * kWarpsOfHalf);
   Val firstColumn = tile * tileColumns();
   Val ofTile = e.at(up, firstColumn, latent * 2);
   auto start = [&](Val step) {
@@ -41,20 +42,22 @@ void LatentExpansion::emit(Emitter &e, Val entries, Val up, Val tile, Val result
   };
   for (int64_t step = 0; step < kStages - 1; ++step)
     start(e.i32(step));
-  Vals sums(static_cast<size_t>(tileColumns() / 2), e.f32(0.0));
+  Val rows = (e.warp() % kWarpsOfHalf) * 16;
+  Val half = (e.warp() / kWarpsOfHalf) * (tileColumns() / 2);
+  Vals sums(static_cast<size_t>(tileColumns() / 4), e.f32(0.0));
   sums = e.forLoop(e.i32(0), e.i32(latent / depth()), e.i32(1), sums,
                    [&](Val step, ArrayRef<Val> carried) -> Vals {
                      waitForAsync(e, kStages - 2);
                      e.syncThreads(); // The step before has been read: its place is free.
                      start(step + (kStages - 1));
                      Val stage = e.offset(e.sharedMemory(), (step % kStages) * stageBytes());
-                     SharedTile latents{stage, stride()};
+                     Val up = e.offset(stage, (half + kPageTokens) * stride());
                      Vals next(carried.begin(), carried.end());
-                     multiplyTiles(e, next, {e.offset(stage, e.warp() * (16 * stride())), stride()},
-                                   latents.at(kPageTokens, 0), depth());
+                     multiplyTiles(e, next, {e.offset(stage, rows * stride()), stride()},
+                                   {up, stride()}, depth());
                      return next;
                    });
-  store(e, sums, firstColumn, result);
+  store(e, sums, rows, firstColumn + half, result);
 }
 
 void LatentExpansion::startStep(Emitter &e, Val entries, Val up, Val validRows, Val step,
@@ -68,9 +71,10 @@ void LatentExpansion::startStep(Emitter &e, Val entries, Val up, Val validRows, 
            e.offset(target, kPageTokens * stride()), stride(), validRows);
 }
 
-void LatentExpansion::store(Emitter &e, const Vals &sums, Val firstColumn, Val result) const {
+void LatentExpansion::store(Emitter &e, const Vals &sums, Val firstRow, Val firstColumn,
+                            Val result) const {
   for (size_t half = 0; half < 2; ++half) {
-    Val token = e.warp() * 16 + e.lane() / 4 + static_cast<int64_t>(half * 8);
+    Val token = firstRow + e.lane() / 4 + static_cast<int64_t>(half * 8);
     Val row = e.at(result, token, columns * 2);
     for (size_t i = half * 2; i < sums.size(); i += 4) {
       Val column = firstColumn + columnOfSum(e, static_cast<int64_t>(i));

@@ -1,5 +1,6 @@
 // Keys and values of one head from the latent vectors of a page: the product of 64 latent vectors
-// and the head's rows of kv_b_proj, in bf16, by the four warps of a block.
+// and the head's rows of kv_b_proj, in bf16. Warps take 16 of the tokens and half of the columns
+// each.
 #ifndef EPIGRAPH_CODEGEN_CUDA_LATENTEXPANSION_H
 #define EPIGRAPH_CODEGEN_CUDA_LATENTEXPANSION_H
 
@@ -13,7 +14,7 @@ struct LatentExpansion {
   int64_t latent, entry; ///< of a latent vector, and of a cache entry, which begins with one
   int64_t columns;       ///< of a head: its key, then its value
 
-  static constexpr int64_t kThreads = 128;
+  static constexpr int64_t kThreads = 256;
 
   /// A head's columns are made in this many tiles of equal width, but for the last.
   int64_t tiles() const;
@@ -30,7 +31,7 @@ private:
   int64_t stride() const { return paddedRowBytes(depth() * 2); }
   int64_t stageBytes() const;
   void startStep(Emitter &e, Val entries, Val up, Val validRows, Val step, Val stage) const;
-  void store(Emitter &e, const Vals &sums, Val firstColumn, Val result) const;
+  void store(Emitter &e, const Vals &sums, Val firstRow, Val firstColumn, Val result) const;
 };
 
 } // namespace epigraph::cuda

@@ -8,7 +8,7 @@
 namespace epigraph {
 
 /// Tokens of one tile item, at most: rows of one tile of an attention kernel's queries.
-inline constexpr int32_t kAttentionTile = 64;
+inline constexpr int32_t kAttentionTile = 128;
 
 /// A part of a step's attention: tokens [token, token + tokens) of one sequence, the first of them
 /// at `position`, attend to pages [firstPage, firstPage + pages) of it.

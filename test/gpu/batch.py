@@ -6,7 +6,7 @@ import struct
 import torch
 
 PAGE = 64
-TILE = 64
+TILE = 128
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -106,13 +106,13 @@ TEST(AttentionItemsTest, OneLongContextAmongMany) {
 
 TEST(AttentionItemsTest, TilesAreOfOneSequence) {
   Tokens tokens;
-  tokens.add(0, 100, 70); // positions 100 to 169: pages 0 to 2
+  tokens.add(0, 100, 134); // positions 100 to 233: pages 0 to 3
   tokens.add(1, 5, 1);
   const std::vector<AttentionItem> items = tileItems(tokens, 2);
   ASSERT_EQ(items.size(), 3u);
-  EXPECT_THAT(numbers(items[0]), ElementsAre(0, 64, 0, 100, 0, 3, 0, 1)); // up to 163
-  EXPECT_THAT(numbers(items[1]), ElementsAre(64, 6, 0, 164, 0, 3, 0, 1));
-  EXPECT_THAT(numbers(items[2]), ElementsAre(70, 1, 1, 5, 0, 1, 0, 1));
+  EXPECT_THAT(numbers(items[0]), ElementsAre(0, 128, 0, 100, 0, 4, 0, 1)); // up to 227
+  EXPECT_THAT(numbers(items[1]), ElementsAre(128, 6, 0, 228, 0, 4, 0, 1));
+  EXPECT_THAT(numbers(items[2]), ElementsAre(134, 1, 1, 5, 0, 1, 0, 1));
 }
 
 TEST(AttentionItemsTest, KnowsOneTokenEach) {
