@@ -1,6 +1,7 @@
 // Causal attention over cached keys and values. Batches with one token of each sequence have a
-// kernel of their own (TokenAttention.cpp); here a block takes one query head of a tile of tokens.
-// The last tiles of a sequence have the longest contexts, so they come first.
+// kernel of their own (TokenAttention.cpp), as have tiles of tokens by products of warpgroups
+// (WarpgroupAttention.cpp). For other sizes a block takes one query head of a tile of tokens. The
+// last tiles of a sequence have the longest contexts, so they come first.
 #include "codegen/cuda/AttentionOperands.h"
 #include "codegen/cuda/FlashTile.h"
 #include "codegen/cuda/GroupedQueries.h"
@@ -125,7 +126,10 @@ LogicalResult buildAttention(KernelAssembly &assembly, epi::AttentionOp op) {
   assembly.beginVariant(/*mostRows=*/0, /*oneTokenEach=*/true);
   addTokenAttention(assembly, *problem);
   assembly.beginVariant();
-  addTileAttention(assembly, *problem);
+  if (fitsWarpgroups(*problem))
+    addWarpgroupAttention(assembly, *problem);
+  else
+    addTileAttention(assembly, *problem);
   return success();
 }
 

@@ -44,6 +44,13 @@ struct GroupedQueries {
 /// query heads of one key-value head, then partial results are merged.
 void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem);
 
+/// Whether tiles of tokens can be computed by products of warpgroups: sizes are multiples of 64
+/// that fit shared memory, and a tensor map can describe the queries.
+bool fitsWarpgroups(const GroupedQueries &problem);
+
+/// Adds the launch that attends for tiles of tokens by products of warpgroups.
+void addWarpgroupAttention(KernelAssembly &assembly, const GroupedQueries &problem);
+
 } // namespace epigraph::cuda
 
 #endif // EPIGRAPH_CODEGEN_CUDA_GROUPEDQUERIES_H

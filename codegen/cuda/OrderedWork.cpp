@@ -35,6 +35,13 @@ void forOrderedUnits(Emitter &e, Val units, Val next, Val slot,
       });
 }
 
+Val takeTicket(Emitter &e, Val next, Val units) {
+  Val ticket = e.atomicAdd(next, e.i32(1));
+  // Each block gets one past the units, so this is the last of all.
+  e.ifThen(ticket == units + e.blockCount() - 1, [&] { e.store(e.i32(0), next); });
+  return ticket;
+}
+
 void countDone(Emitter &e, Val counter) {
   e.syncThreads();
   e.ifThen(e.threadId() == 0, [&] {
@@ -44,12 +51,14 @@ void countDone(Emitter &e, Val counter) {
 }
 
 void waitForCount(Emitter &e, Val counter, Val count) {
-  e.ifThen(e.threadId() == 0, [&] {
-    e.whileLoop(
-        {}, [&](llvm::ArrayRef<Val>) { return e.loadAcquire(counter) < count; },
-        [](llvm::ArrayRef<Val>) { return Vals(); });
-  });
+  e.ifThen(e.threadId() == 0, [&] { waitForCountAlone(e, counter, count); });
   e.syncThreads();
+}
+
+void waitForCountAlone(Emitter &e, Val counter, Val count) {
+  e.whileLoop(
+      {}, [&](llvm::ArrayRef<Val>) { return e.loadAcquire(counter) < count; },
+      [](llvm::ArrayRef<Val>) { return Vals(); });
 }
 
 } // namespace epigraph::cuda

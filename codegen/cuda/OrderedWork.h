@@ -13,12 +13,18 @@ namespace epigraph::cuda {
 void forOrderedUnits(Emitter &e, Val units, Val next, Val slot,
                      llvm::function_ref<void(Val unit)> work);
 
+/// The next of `units` units that nobody has taken, or a number past them; by one thread of each
+/// block of the launch, until it gets such a number. `next`: as above, and zero again in the end.
+Val takeTicket(Emitter &e, Val next, Val units);
+
 /// Adds one to `counter`, an i32 in global memory, when the whole block is done with what it wrote.
 void countDone(Emitter &e, Val counter);
 
 /// Waits, the whole block, until `counter` is at least `count`; what was written before it was
 /// counted is then there.
 void waitForCount(Emitter &e, Val counter, Val count);
+/// The same for the thread alone.
+void waitForCountAlone(Emitter &e, Val counter, Val count);
 
 } // namespace epigraph::cuda
 

@@ -12,9 +12,17 @@
 // CHECK-DAG: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 // CHECK-LABEL: .entry attend_merge(
 // CHECK: griddepcontrol.wait
-// Tiles of tokens.
+// Tiles of tokens: scores and sums never leave registers. Keys and values come by tensor map.
 // CHECK-LABEL: .entry attend_tiles(
 // CHECK-NOT: .local
+// CHECK: griddepcontrol.wait
+// CHECK-DAG: cp.async.bulk.tensor.3d
+// CHECK-DAG: cp.async.bulk.tensor.2d
+// CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
+// Of sizes that are not multiples of 64, by products of warps.
+// CHECK-LABEL: .entry attend_odd_tiles(
+// CHECK-NOT: .local
+// CHECK-NOT: wgmma
 // CHECK: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 
 // JSON: "one_token_each": true
@@ -24,9 +32,17 @@
 // JSON: "one_token_each": false
 // JSON: "symbol": "attend_tiles"
 // JSON: "grid": "tile_items"
+// JSON: "column_tiles": 32
+// JSON: "blocks_per_core": 1
 exec.kernel @attend(%q: tensor<?x32x128xbf16>, %cache: !epi.kv_cache<heads = 4, key = 128, value = 128, bf16>, %step: !epi.step)
     -> tensor<?x32x128xbf16> {
   %o = epi.attention %q, %cache, %step {scale = 0.08838834764831845 : f64}
      : (tensor<?x32x128xbf16>, !epi.kv_cache<heads = 4, key = 128, value = 128, bf16>) -> tensor<?x32x128xbf16>
+  exec.yield %o : tensor<?x32x128xbf16>
+}
+exec.kernel @attend_odd(%q: tensor<?x32x96xbf16>, %cache: !epi.kv_cache<heads = 4, key = 96, value = 128, bf16>, %step: !epi.step)
+    -> tensor<?x32x128xbf16> {
+  %o = epi.attention %q, %cache, %step {scale = 0.1 : f64}
+     : (tensor<?x32x96xbf16>, !epi.kv_cache<heads = 4, key = 96, value = 128, bf16>) -> tensor<?x32x128xbf16>
   exec.yield %o : tensor<?x32x128xbf16>
 }
