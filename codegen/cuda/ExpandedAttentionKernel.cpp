@@ -9,7 +9,7 @@
 // second-level cache holds, and one at least: the workspace is as large as one head of the largest
 // batch, or more.
 #include "codegen/cuda/AttentionOperands.h"
-#include "codegen/cuda/ContextPages.h"
+#include "codegen/cuda/ExpandedAttention.h"
 #include "codegen/cuda/FlashTile.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/LatentExpansion.h"
@@ -23,121 +23,66 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-/// Of keys and values of a round, unless those of one head are more: they are to stay in the
-/// second-level cache until they have been read.
-constexpr int64_t kRoundBytes = 48 << 20;
-
 /// Shared memory of a multiprocessor, and what a block takes of it beside its own.
 constexpr int64_t kSharedOfCore = 228 << 10, kSharedOfBlock = 1 << 10;
 
-struct ExpandedProblem {
-  TensorView q, rope, up;
-  BlockArgument cache;
-  unsigned result;
-  Type resultType;
-  int64_t heads, nope, ropeSize, value, latent; ///< sizes in elements
-  double scale;
-  ContextPages pages;
+LatentExpansion expansionOf(const ExpandedProblem &problem) {
+  return {problem.latent, problem.latent + problem.ropeSize, problem.columns()};
+}
 
-  int64_t entryBytes() const { return (latent + ropeSize) * 2; }
-  int64_t columns() const { return nope + value; }
-  LatentExpansion expansion() const { return {latent, latent + ropeSize, columns()}; }
-  /// Of one head's keys and values of a page in the workspace.
-  int64_t pageBytes() const { return kPageTokens * columns() * 2; }
-  /// How many of these the workspace has room for.
-  int64_t slots() const {
-    return std::max(pages.mostPages(),
-                    std::min(pages.mostPages() * heads, kRoundBytes / pageBytes()));
-  }
-  /// Shared memory of a unit; the block's slot for the next one follows.
-  int64_t unitBytes() const {
-    return std::max(FlashTile::sharedBytes(nope + ropeSize, value), expansion().sharedBytes());
-  }
-  int64_t sharedBytes() const { return unitBytes() + 16; }
-};
+/// Shared memory of a unit; the block's slot for the next one follows.
+int64_t unitBytes(const ExpandedProblem &problem) {
+  return std::max(FlashTile::sharedBytes(problem.nope + problem.ropeSize, problem.value),
+                  expansionOf(problem).sharedBytes());
+}
+int64_t sharedBytes(const ExpandedProblem &problem) { return unitBytes(problem) + 16; }
 
-/// Counters of the launch: the next unit, then of each round the units of both kinds that are done.
-/// A round has one head at least.
-int64_t countersFor(int64_t heads) { return 1 + 2 * heads; }
-
-/// The heads [first, first + count) whose keys and values are in the workspace.
-struct Round {
-  Val index, first, count;
-};
-
-/// The launch's work; every block takes its share of each phase.
+/// The launch by products of warps; every block takes its share of each phase.
 class ExpandedBlock {
 public:
   ExpandedBlock(KernelFrame &frame, const ExpandedProblem &problem)
-      : frame(frame), e(frame.e), problem(problem),
+      : frame(frame), e(frame.e), problem(problem), expansion(expansionOf(problem)),
         warp{e, problem.nope + problem.ropeSize, problem.value, kPageTokens, problem.scale} {}
 
   void emit() {
-    pageCount = e.load(e.i32(), problem.pages.count(frame));
-    items = itemCount(frame, kTileItems);
-    const int64_t slots = std::min(problem.slots(), kRoundBytes / problem.pageBytes());
-    Val fitting = e.i32(slots) / e.maximum(pageCount, e.i32(1));
-    headsOfRound = e.minimum(e.maximum(fitting, e.i32(1)), e.i32(problem.heads));
-    unitsOfHead = pageCount * problem.expansion().tiles() + items;
-    Val slot = e.offset(e.sharedMemory(), problem.unitBytes());
-    forOrderedUnits(e, unitsOfHead * problem.heads, problem.pages.counter(frame, e.i32(0)), slot,
-                    [&](Val unit) { emitUnit(unit); });
+    const ExpandedRounds rounds = readRounds();
+    Val slot = e.offset(e.sharedMemory(), unitBytes(problem));
+    forOrderedUnits(e, rounds.units(), rounds.nextUnit(), slot, [&](Val unit) { emitUnit(unit); });
   }
 
 private:
-  /// Keys and values of the list's page `page` and the round's head `head`.
-  Val slot(const Round &round, Val page, Val head) {
-    Val start = e.offset(frame.workspace(), problem.pages.bytes());
-    return e.at(start, page * round.count + head, problem.pageBytes());
+  using Unit = ExpandedRounds::Unit;
+
+  ExpandedRounds readRounds() {
+    ExpandedRounds rounds(frame, problem);
+    rounds.read([&](Val pages) { return pages * expansion.tiles(); });
+    return rounds;
   }
 
-  void emitUnit(Val unit) {
-    Val unitsOfRound = unitsOfHead * headsOfRound, index = unit / unitsOfRound;
-    Val first = index * headsOfRound;
-    const Round round{index, first, e.minimum(headsOfRound, e.i32(problem.heads) - first)};
-    Val place = unit % unitsOfRound;
-    Val expansions = pageCount * round.count * problem.expansion().tiles();
-    e.ifElse(
-        place < expansions,
-        [&] {
-          e.ifThen(index > 0,
-                   [&] { waitForCount(e, doneCounter(index - 1, 1), items * headsOfRound); });
-          expand(round, place);
-          countDone(e, doneCounter(index, 0));
-        },
-        [&] {
-          waitForCount(e, doneCounter(index, 0), expansions);
-          attend(round, place - expansions);
-          countDone(e, doneCounter(index, 1));
-        });
+  void emitUnit(Val index) {
+    const ExpandedRounds rounds = readRounds();
+    const Unit unit = rounds.unit(index);
+    e.ifThen(unit.exists, [&] {
+      rounds.beforeUnit(unit, /*ofUnit=*/1,
+                        [&](Val counter, Val count) { waitForCount(e, counter, count); });
+      e.ifElse(unit.isExpansion, [&] { expand(rounds, unit); }, [&] { attend(rounds, unit); });
+      Val expansions = rounds.counter(unit.round.index, ExpandedRounds::kExpansions);
+      Val tiles = rounds.counter(unit.round.index, ExpandedRounds::kTiles);
+      countDone(e, e.select(unit.isExpansion, expansions, tiles));
+    });
   }
 
-  /// Of a round's units that expand (`kind` 0) or attend (1).
-  Val doneCounter(Val round, int64_t kind) {
-    return problem.pages.counter(frame, round * 2 + (1 + kind));
-  }
-
-  /// Neighbouring units are heads of one page.
-  void expand(const Round &round, Val unit) {
-    const LatentExpansion expansion = problem.expansion();
-    Val unitsOfPage = round.count * expansion.tiles();
-    Val page = unit / unitsOfPage, rest = unit % unitsOfPage;
-    Val head = rest / expansion.tiles(), tile = rest % expansion.tiles();
-    Val physical = e.load(e.i32(), problem.pages.physicalPage(frame, page));
-    Val entries = e.at(frame.address(problem.cache), physical, kPageTokens * problem.entryBytes());
-    Val up = e.at(frame.rowAddress(problem.up, e.i32(0)), round.first + head,
+  void expand(const ExpandedRounds &rounds, const Unit &unit) {
+    Val page = unit.index / expansion.tiles(), tile = unit.index % expansion.tiles();
+    Val up = e.at(frame.rowAddress(problem.up, e.i32(0)), unit.round.first + unit.head,
                   problem.columns() * problem.latent * 2);
-    expansion.emit(e, entries, up, tile, slot(round, page, head));
+    expansion.emit(e, rounds.entries(page), up, tile, e.at(unit.slots, page, problem.pageBytes()));
   }
 
-  /// The last tiles of a sequence have the longest contexts, so they come first.
-  void attend(const Round &round, Val unit) {
-    attendTile(round, items - 1 - unit / round.count, unit % round.count);
-  }
-
-  void attendTile(const Round &round, Val index, Val headOfRound) {
+  void attend(const ExpandedRounds &rounds, const Unit &unit) {
+    Val index = rounds.tileOf(unit);
     ItemValues item = loadItem(frame, kTileItems, index);
-    Val head = round.first + headOfRound;
+    Val head = unit.round.first + unit.head;
     FlashTile tile(warp, /*window=*/std::nullopt);
     auto loadQuery = [&](const TensorView &view, int64_t column) {
       copyRows(e, tile.threads(), rowsOfHead(frame, view, item.token, head, kAttentionTile),
@@ -147,7 +92,8 @@ private:
     loadQuery(problem.rope, problem.nope);
     Val firstPage = e.load(e.i32(), problem.pages.firstPage(frame, index));
     tile.attend(item, /*sink=*/Val(), [&](Val page, Val tokens, Val keys, Val values) {
-      loadPage(tile, round, firstPage + page, headOfRound, tokens, keys, values);
+      Val own = e.at(unit.slots, firstPage + page, problem.pageBytes());
+      loadPage(tile, own, rounds.entries(firstPage + page), tokens, keys, values);
     });
     tile.forResult(item, [&](Val row, Val column, Val first, Val second) {
       const int64_t bytes = problem.resultType.getIntOrFloatBitWidth() / 8;
@@ -158,14 +104,10 @@ private:
   }
 
   /// Keys come in two parts: the head's own, and the rotated one that all heads share.
-  void loadPage(const FlashTile &tile, const Round &round, Val page, Val headOfRound, Val tokens,
-                Val keys, Val values) {
+  void loadPage(const FlashTile &tile, Val own, Val entries, Val tokens, Val keys, Val values) {
     auto copy = [&](Val from, int64_t columns, int64_t stride, Val to, int64_t toStride) {
       copyRows(e, tile.threads(), {from, kPageTokens, columns * 2, stride}, to, toStride, tokens);
     };
-    Val own = slot(round, page, headOfRound);
-    Val physical = e.load(e.i32(), problem.pages.physicalPage(frame, page));
-    Val entries = e.at(frame.address(problem.cache), physical, kPageTokens * problem.entryBytes());
     copy(own, problem.nope, problem.columns() * 2, keys, warp.keyStride());
     copy(e.offset(entries, problem.latent * 2), problem.ropeSize, problem.entryBytes(),
          e.offset(keys, problem.nope * 2), warp.keyStride());
@@ -176,8 +118,8 @@ private:
   KernelFrame &frame;
   Emitter &e;
   const ExpandedProblem &problem;
+  const LatentExpansion expansion;
   WarpAttention warp;
-  Val pageCount, items, headsOfRound, unitsOfHead;
 };
 
 /// The view of `up`, whose rows must follow one another, or a diagnostic.
@@ -200,7 +142,8 @@ FailureOr<ExpandedProblem> readProblem(KernelAssembly &assembly, epi::MlaAttenti
   FailureOr<unsigned> result = assembly.yieldedAs(op, op.getResult());
   if (failed(q) || failed(rope) || failed(up) || failed(cache) || failed(result))
     return failure();
-  FailureOr<ContextPages> pages = ContextPages::ofLimits(assembly, op, countersFor(q->shape[0]));
+  FailureOr<ContextPages> pages =
+      ContextPages::ofLimits(assembly, op, expandedCounters(q->shape[0]));
   if (failed(pages))
     return failure();
   auto type = cast<epi::MlaCacheType>(cache->getType());
@@ -227,28 +170,35 @@ FailureOr<ExpandedProblem> readProblem(KernelAssembly &assembly, epi::MlaAttenti
                          *pages};
 }
 
-} // namespace
-
-LogicalResult buildExpandedAttention(KernelAssembly &assembly, epi::MlaAttentionOp op) {
+void addWarpExpandedAttention(KernelAssembly &assembly, const ExpandedProblem &problem) {
   static_assert(FlashTile::kThreads == LatentExpansion::kThreads);
-  FailureOr<ExpandedProblem> problem = readProblem(assembly, op);
-  if (failed(problem))
-    return failure();
-  assembly.needWorkspace(problem->pages.bytes() + problem->slots() * problem->pageBytes());
-  assembly.beginVariant();
-  problem->pages.addLaunch(assembly);
   FunctionSpec spec;
   spec.threads = FlashTile::kThreads;
   spec.grid = DeviceGrid::TileItems;
-  spec.columnTiles = problem->heads;
-  spec.sharedBytes = problem->sharedBytes();
+  spec.columnTiles = problem.heads;
+  spec.sharedBytes = sharedBytes(problem);
   spec.blocksOfCore = 2 * (spec.sharedBytes + kSharedOfBlock) <= kSharedOfCore ? 2 : 1;
   spec.persistent = spec.blocksOfCore;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
     frame.e.allowNext();
-    ExpandedBlock(frame, *problem).emit();
+    ExpandedBlock(frame, problem).emit();
   });
+}
+
+} // namespace
+
+LogicalResult buildExpandedAttention(KernelAssembly &assembly, epi::MlaAttentionOp op) {
+  FailureOr<ExpandedProblem> problem = readProblem(assembly, op);
+  if (failed(problem))
+    return failure();
+  assembly.needWorkspace(problem->workspaceBytes());
+  assembly.beginVariant();
+  problem->pages.addLaunch(assembly);
+  if (fitsWarpgroups(*problem))
+    addWarpgroupExpandedAttention(assembly, *problem);
+  else
+    addWarpExpandedAttention(assembly, *problem);
   return success();
 }
 
