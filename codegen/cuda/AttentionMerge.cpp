@@ -95,6 +95,8 @@ public:
     Val list = frame.stepPointer(offsetof(DeviceStep, tokenPartials));
     of = {e.load(e.i32(), e.at(list, row, 2 * sizeof(int32_t))), item.partials};
     e.waitForPrevious();
+    // Not before: blocks of the next kernel would take the place of some of these.
+    e.allowNext();
     e.ifThen(e.logicalAnd(exists, of.count > 1), [&] { mergeItem(item.partial - of.first); });
   }
 
@@ -253,10 +255,7 @@ void addAttentionMerge(KernelAssembly &assembly, const AttentionPartials &partia
   spec.grid = DeviceGrid::TokenItems;
   spec.columnTiles = runs.blocksOfItem();
   spec.sharedBytes = runs.sharedBytes();
-  assembly.addFunction(spec, [&](KernelFrame &frame) {
-    frame.e.allowNext();
-    Merger(frame, partials, index).emit();
-  });
+  assembly.addFunction(spec, [&](KernelFrame &frame) { Merger(frame, partials, index).emit(); });
 }
 
 } // namespace epigraph::cuda

@@ -36,6 +36,9 @@ void MlaDecodeBlock::emit() {
   table = e.at(pageTableOf(frame, item.sequence), item.firstPage, sizeof(int32_t));
   Val pages = frame.stepPointer(offsetof(DeviceStep, pageTable));
   firstPage = e.load(e.i32(), e.select(exists, table, pages));
+  // The cache was, too, but for the last tokens: a page may be on its way to the second-level
+  // cache.
+  e.ifThen(e.logicalAnd(isFetcher, exists), [&] { prefetchPage(firstPage); });
   e.waitForPrevious();
   e.ifThen(exists, [&] {
     e.ifThen(isFetcher, [&] { fetchQueries(); });
