@@ -8,7 +8,7 @@ from harness import Raw, compiled, relative_error, time_us
 from measure import peer_us, turns
 from report import Row
 
-DECODES = [(1, 1024), (1, 8192), (16, 1024), (16, 8192), (64, 1024), (64, 4096), (128, 1024), (128, 8192)]
+DECODES = [(1, 1024), (1, 8192), (8, 1024), (16, 1024), (16, 8192), (32, 1024), (64, 1024), (64, 4096), (128, 1024), (128, 8192)]
 QWEN3_DECODES = [(1, 1024), (8, 1024), (32, 1024), (128, 1024), (1, 8192), (8, 8192), (32, 8192)]
 PREFILLS = [(0, 512), (0, 2048), (0, 4096), (3584, 512)]
 LATENT, ROPE, HEADS = 512, 64, 128
