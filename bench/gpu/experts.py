@@ -173,7 +173,7 @@ def exchange_benchmark():
         return
     for name, case in (("deepseek_v3_quantized", "FP8 out, bf16 back"), ("deepseek_v3", "bf16 both ways")):
         for tokens in (1, 8, 32, 128, 512):
-            ranks = meeting([Rank(name, r, 2, 512, lambda: compiled("exchange")) for r in range(2)])
+            ranks = meeting([Rank(name, r, 2, 512, lambda: compiled(f"exchange_{name}")) for r in range(2)])
             us = time_ranks(ranks, lambda rank: exchange_calls(rank, Tokens(rank, tokens, seed=tokens)))  # noqa: B023
             check_met(ranks)
             yield Row("exchange", case, f"{tokens} tokens a rank", us)

@@ -19,7 +19,7 @@ HEADER, PEER = 1, 7
 
 def ranks_of(name: str, patience: int = PATIENCE):
     count, capacity = EXCHANGES[name]
-    return meeting([Rank(name, r, count, capacity, lambda: compiled("exchange")) for r in range(count)], patience)
+    return meeting([Rank(name, r, count, capacity, lambda: compiled(f"exchange_{name}")) for r in range(count)], patience)
 
 
 def arrivals(rank: Rank, tokens):
