@@ -3,8 +3,7 @@
 // everything.
 #include "codegen/cuda/GeneralLinear.h"
 #include "codegen/cuda/KernelBuilders.h"
-#include "codegen/cuda/LinearTiles.h"
-#include "codegen/cuda/SkinnyLinear.h"
+#include "codegen/cuda/LinearForms.h"
 #include "codegen/cuda/WideLinear.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -13,10 +12,6 @@ using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
-
-/// Numbers of rows up to which weights are streamed, each in tiles of their own; of each matrix,
-/// where there are groups.
-constexpr int64_t kFewRows[] = {8, 16};
 
 FailureOr<LinearProblem> problemOf(KernelAssembly &assembly, Operation *op) {
   return llvm::TypeSwitch<Operation *, FailureOr<LinearProblem>>(op)
@@ -31,14 +26,15 @@ ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t f
                                                                : ArrayRef<int64_t>();
 }
 
-/// For one tile along the rows the form is another: a variant for each.
+/// For one tile along the rows the form is another: a variant for each. None is streamed for more.
 void addRequestedWide(KernelAssembly &assembly, const LinearProblem &problem,
-                      const LinearEpilogue &epilogue, const WideTile &tile) {
+                      const LinearEpilogue &epilogue, WideTile tile) {
   const int64_t oneTile = tile.rows * tile.multicast;
   if (problem.kind == LinearKind::Linear) {
     assembly.beginVariant(oneTile);
     addWideLinear(assembly, problem, epilogue, tile, oneTile);
   }
+  tile.streamed = false;
   assembly.beginVariant();
   addWideLinear(assembly, problem, epilogue, tile, /*mostRows=*/0);
 }
@@ -49,10 +45,10 @@ void addRequestedWide(KernelAssembly &assembly, const LinearProblem &problem,
 FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &problem,
                              const LinearEpilogue &epilogue) {
   exec::KernelOp kernel = assembly.kernel;
-  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 6);
+  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 7);
   ArrayRef<int64_t> skinny = requested(kernel, "skinny_tile", 6);
   if (!wide.empty()) {
-    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5]};
+    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5], wide[6] != 0};
     if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
       addRequestedWide(assembly, problem, epilogue, tile);
       return true;
@@ -74,14 +70,13 @@ FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &prob
          << " cannot be computed in the form that its attributes ask for; leave them out";
 }
 
-/// `isAll`: the last form takes any number of rows.
-void addSkinny(KernelAssembly &assembly, const LinearProblem &problem,
-               const LinearEpilogue &epilogue, int64_t groups, bool isAll) {
-  for (int64_t rows : kFewRows) {
-    assembly.beginVariant(isAll && rows == std::end(kFewRows)[-1] ? 0 : rows * groups);
-    addSkinnyLinear(assembly, problem, epilogue,
-                    skinnyTile(problem, epilogue, rows, assembly.target));
-  }
+void addForm(KernelAssembly &assembly, const LinearProblem &problem, const LinearEpilogue &epilogue,
+             const FormChoice &choice) {
+  assembly.beginVariant(choice.mostRows);
+  if (const auto *tile = std::get_if<WideTile>(&choice.form))
+    addWideLinear(assembly, problem, epilogue, *tile, choice.mostRows);
+  else
+    addSkinnyLinear(assembly, problem, epilogue, std::get<SkinnyTile>(choice.form));
 }
 
 } // namespace
@@ -97,22 +92,10 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
   if (failed(isRequested) || *isRequested)
     return success(succeeded(isRequested));
 
-  const int64_t groups = problem->kind == LinearKind::Grouped ? problem->matrices : 1;
-  std::vector<TileChoice> tiles;
-  if (canBeWide(*problem, *epilogue))
-    tiles = chooseTiles(*problem, *epilogue, assembly.target);
-  // Groups of e4m3 are faster in tiles at any size: some group is always larger than the others.
-  const bool isSkinny =
-      canBeSkinny(*problem, *epilogue) && (tiles.empty() || groups == 1 || !problem->xScale);
-  if (isSkinny)
-    addSkinny(assembly, *problem, *epilogue, groups, /*isAll=*/tiles.empty());
-  for (const TileChoice &choice : tiles) {
-    if (isSkinny && choice.mostRows != 0 && choice.mostRows <= std::end(kFewRows)[-1] * groups)
-      continue;
-    assembly.beginVariant(choice.mostRows);
-    addWideLinear(assembly, *problem, *epilogue, choice.tile, choice.mostRows);
-  }
-  if (isSkinny || !tiles.empty())
+  const std::vector<FormChoice> choices = chooseForms(*problem, *epilogue, assembly.target);
+  for (const FormChoice &choice : choices)
+    addForm(assembly, *problem, *epilogue, choice);
+  if (!choices.empty())
     return success();
   if (epilogue->quantized())
     return op->emitError("CUDA kernel @")

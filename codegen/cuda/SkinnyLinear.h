@@ -17,6 +17,8 @@ struct SkinnyTile {
   int64_t warpsDeep = 8;   ///< that share K
   int64_t split = 1;       ///< blocks that share K: 1, 2, 4 or 8
   int64_t unroll = 4;      ///< loads in a row, each of 64 bytes of every weight row; even
+
+  bool operator==(const SkinnyTile &) const = default;
 };
 
 /// Whether the projection has the types and alignments that 16-byte loads and mma.sync ask for.

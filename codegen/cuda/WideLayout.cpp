@@ -12,6 +12,8 @@ namespace {
 constexpr int64_t kStageRowBytes = 128;
 /// Rows that a warpgroup gives wgmma.
 constexpr int64_t kProductRows = 64;
+/// Rows of x that pass to shared memory at once, where they are the other operand.
+constexpr int64_t kFragmentRows = 16;
 /// More stages than these hide no more latency.
 constexpr int64_t kMostStages = 12;
 /// Columns of a slab: 16 lanes with 8 columns each read a row, and 128 columns have one scale.
@@ -25,6 +27,19 @@ int64_t sharedOfBlock(const CudaTarget &target, int64_t blocks) {
   return (target.sharedBytes + kReservedBytes) / blocks / 128 * 128 - kReservedBytes;
 }
 
+/// Shares of at least so many steps, or what a block reads is not worth its start.
+constexpr int64_t kLeastSteps = 4;
+/// Blocks, of as many as there are multiprocessors, that read as fast as memory is.
+constexpr double kEnoughBlocks = 0.9;
+
+/// As many as there are multiprocessors; a few less where every tile can have the same number of
+/// blocks then, none of which has parts of two tiles.
+int64_t sharesOf(int64_t tiles, int64_t stepsOfTile, int64_t multiprocessors) {
+  const int64_t most = std::clamp<int64_t>(tiles * stepsOfTile / kLeastSteps, 1, multiprocessors);
+  const int64_t even = most / tiles * tiles;
+  return static_cast<double>(even) >= kEnoughBlocks * static_cast<double>(most) ? even : most;
+}
+
 } // namespace
 
 WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,
@@ -36,17 +51,19 @@ WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilo
       blocksOfDepth(llvm::divideCeil(problem.depth, blockDepth)),
       columnTiles(llvm::divideCeil(epilogue.columns(), tile.columns)),
       weightRows(parts * tile.columns) {
-  // Swapped, a fragment is 128 weights (64 of each warpgroup) by the tile's rows. Else 64 rows of x
+  // Swapped, a fragment is 64 weights of each warpgroup by the tile's rows. Else 64 rows of x
   // by as many weights as wgmma takes; with scales by those of one block, which share theirs.
-  warpgroups = tile.swapped ? 2 : tile.rows / kProductRows;
+  warpgroups =
+      tile.swapped ? std::min(tile.columns / kProductRows, int64_t{2}) : tile.rows / kProductRows;
   const int64_t widest = isFp8 ? epi::kScaleBlock : 256;
-  fragmentStep = tile.swapped ? 2 * kProductRows : std::min(tile.columns, widest);
+  fragmentStep = tile.swapped ? warpgroups * kProductRows : std::min(tile.columns, widest);
   fragments = weightRows / fragmentStep;
   fragmentWidth = tile.swapped ? tile.rows : fragmentStep;
   tokenBytes = tile.rows * kStageRowBytes;
   weightBytes = weightRows * kStageRowBytes;
   stageBytes = tokenBytes + weightBytes;
   scaleStride = isFp8 ? llvm::alignTo((tile.rows + kScaleRowAlignment) * 4, 128) : 0;
+  shares = tile.streamed ? sharesOf(columnTiles, blocksOfDepth, target.multiprocessors) : 0;
   layOutSlabs(problem);
   layOutShared(problem, sharedOfBlock(target, tile.blocksOfCore));
 }
@@ -56,8 +73,10 @@ void WideLayout::layOutSlabs(const LinearProblem &problem) {
   teamThreads = warpgroups * 128 / teams;
   slabColumns = std::gcd(tile.columns, kSlabColumns);
   slabRows = kProductRows;
-  if (tile.swapped)
-    slabRows = tile.rows > kProductRows ? tile.rows / 2 : tile.rows;
+  if (tile.swapped && tile.rows <= kProductRows)
+    slabRows = tile.rows;
+  else if (tile.swapped) // Half the rows, if fragments of 16 have a half.
+    slabRows = tile.rows % (2 * kFragmentRows) == 0 ? tile.rows / 2 : kFragmentRows;
   slabs = tile.columns / slabColumns * (tile.rows / teams / slabRows);
   // Sums that other blocks add to theirs, and float32 results, are staged as they are; the padding
   // keeps the lanes of a fragment in different banks. 16-bit ones are swizzled instead.

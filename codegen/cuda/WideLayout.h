@@ -12,7 +12,8 @@ inline constexpr int64_t kScaleRowAlignment = 4;
 /// The choices that are free. A tile is `rows` of x by `columns` of each part of the product.
 struct WideTile {
   /// Weights are the operand of wgmma that has 64 rows in each warpgroup, and rows of x the other:
-  /// for tiles of few rows. `rows` is a multiple of 16 then, else of 64.
+  /// for tiles of few rows. `rows` is a multiple of 16 then, else of 64; 64 columns are one
+  /// warpgroup's.
   bool swapped = false;
   int64_t rows = 128;
   int64_t columns = 128;
@@ -22,6 +23,12 @@ struct WideTile {
   int64_t split = 1;
   /// Blocks that a multiprocessor holds at once: two hide the start and end of one another.
   int64_t blocksOfCore = 1;
+  /// Of launches with one tile along the rows. All tiles' K, one after the other, is shared out to
+  /// the blocks evenly, so that all read as much of the weights and end together, whatever the
+  /// shape is. What several blocks have of a tile is added up through memory.
+  bool streamed = false;
+
+  bool operator==(const WideTile &) const = default;
 };
 
 /// What follows from a tile for one problem. Offsets and sizes are bytes of shared memory.
@@ -37,6 +44,7 @@ struct WideLayout {
   int64_t blockDepth;    ///< K of one stage: 128 bytes
   int64_t blocksOfDepth; ///< stages' worth of K in all
   int64_t columnTiles;   ///< of one matrix
+  int64_t shares;        ///< of a streamed projection: one of each block; else 0
 
   int64_t weightRows;   ///< of a stage: the columns of all parts
   int64_t fragmentStep; ///< weight rows that one accumulator of a block covers
@@ -59,6 +67,12 @@ struct WideLayout {
   int64_t scalesAt, slabsAt, fullAt, emptyAt, listAt, sharedBytes;
 
   int64_t threads() const { return (warpgroups + 1) * 128; }
+  /// Sums of a thread that multiplies.
+  int64_t sums() const { return fragments * fragmentWidth / 2; }
+  /// Scratch in which a block leaves its sums of a tile for another to add.
+  int64_t partialBytes() const { return warpgroups * 128 * sums() * 4; }
+  /// Steps of all tiles along K.
+  int64_t steps() const { return columnTiles * blocksOfDepth; }
 
   /// Of launches with up to `mostRows` rows; 0: any number.
   WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue, const WideTile &tile,

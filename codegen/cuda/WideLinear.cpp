@@ -15,9 +15,9 @@ constexpr int64_t kMapAlignment = 16;
 constexpr int64_t kProductRegisters = 232, kFetchRegisters = 40;
 /// Weights of a stage, those of all parts.
 constexpr int64_t kMostWeightRows = 256;
-/// Sums and accumulators of a thread that leave enough registers for all else: with scales,
+/// Sums, accumulators and scales of a thread that leave enough registers for all else: with scales,
 /// without, and where two blocks share the registers of a multiprocessor.
-constexpr int64_t kMostSums = 192, kMostPlainSums = 128, kMostSharedSums = 64;
+constexpr int64_t kMostSums = 200, kMostPlainSums = 128, kMostSharedSums = 64;
 
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
@@ -56,11 +56,24 @@ void multiplyAndStore(const WideKernel &kernel, const WorkList &list, Val warpgr
   if (kernel.layout.hasOneRowTile)
     e.waitForPrevious();
   WideProducts products(kernel, warpgroup);
-  WideStore store(kernel, warpgroup);
-  list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
-    WideProducts::Sums sums = products.multiplyTile(tile, {at[0], at[1]});
+  WideStore store(kernel, list, warpgroup);
+  auto complete = [&](const WorkTile &tile, RingPlace place) {
+    WideProducts::Sums sums = products.multiplyTile(tile, place);
     store.store(tile, sums.fragments);
     return Vals{sums.next.stage, sums.next.parity};
+  };
+  list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
+    const RingPlace place{at[0], at[1]};
+    const bool hasRowsApart = kernel.layout.teams > 1 && kernel.layout.tile.split == 1;
+    if (!hasRowsApart || !tile.rowEnd)
+      return complete(tile, place);
+    // The last tile of a matrix may be low, and then is done sooner by one warpgroup alone.
+    return e.ifValues(
+        tile.row + warpgroup * 64 < tile.rowEnd, [&] { return complete(tile, place); },
+        [&] {
+          const RingPlace next = products.skipTile(tile, place);
+          return Vals{next.stage, next.parity};
+        });
   });
 }
 
@@ -70,7 +83,6 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   WideKernel kernel{frame,  problem,          epilogue,
                     layout, e.sharedMemory(), layout.cluster > 1 ? clusterRank(e) : e.i32(0)};
   initBarriers(kernel);
-  e.allowNext(); // Its blocks start as soon as there is room for them.
   if (!layout.hasOneRowTile)
     e.waitForPrevious();
   WorkList list(kernel);
@@ -95,6 +107,8 @@ std::string suffixOf(const WideLayout &layout) {
     suffix += "_split" + std::to_string(tile.split);
   if (tile.blocksOfCore > 1)
     suffix += "_by" + std::to_string(tile.blocksOfCore);
+  if (tile.streamed)
+    suffix += "_streamed";
   return suffix + (layout.hasOneRowTile ? "_low" : "");
 }
 
@@ -112,11 +126,24 @@ bool canBeWide(const LinearProblem &problem, const LinearEpilogue &epilogue) {
          (!epilogue.quantized() || (epilogue.columns() % 8 == 0 && !problem.resultType().isF32()));
 }
 
+namespace {
+
+/// A lane waits for each block that has a part of a tile, and each block has a flag.
+bool canStream(const LinearProblem &problem, const WideLayout &layout) {
+  const int64_t least = layout.steps() / layout.shares;
+  return problem.kind == LinearKind::Linear && layout.cluster == 1 &&
+         llvm::divideCeil(layout.blocksOfDepth, least) < 32 && layout.shares * 4 <= kCounterBytes;
+}
+
+} // namespace
+
 bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const CudaTarget &target) {
   const WideLayout layout(problem, epilogue, tile, target, /*mostRows=*/0);
-  // With scales there is one accumulator beside the sums.
-  const int64_t sums = (layout.fragments + layout.isFp8) * layout.fragmentWidth / 2;
+  // With scales there is one accumulator beside the sums, and swapped they are many.
+  int64_t sums = layout.sums();
+  if (layout.isFp8)
+    sums += layout.fragmentWidth / 2 + (tile.swapped ? tile.rows / 4 : 2);
   const int64_t mostSums = tile.blocksOfCore > 1 ? kMostSharedSums
                            : layout.isFp8        ? kMostSums
                                                  : kMostPlainSums;
@@ -127,7 +154,8 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
          layout.slabRows % (tile.split * rowsOfPass) == 0 && layout.blocksOfDepth >= tile.split &&
          layout.sharedBytes <= target.sharedBytes &&
          (!epilogue.quantized() || tile.columns % epi::kScaleBlock == 0) &&
-         (tile.split == 1 || problem.kind == LinearKind::Linear);
+         (tile.split == 1 || problem.kind == LinearKind::Linear) &&
+         (!tile.streamed || canStream(problem, layout));
 }
 
 void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
@@ -142,6 +170,12 @@ void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
   spec.rowTile = tile.rows * tile.multicast;
   spec.columnTiles = layout.columnTiles * layout.cluster;
   spec.persistent = tile.split > 1 ? 0 : tile.blocksOfCore;
+  if (tile.streamed) {
+    spec.rowTile = 0;
+    spec.columnTiles = layout.shares;
+    spec.persistent = 0;
+    assembly.needWorkspace(layout.shares * layout.partialBytes());
+  }
   if (problem.kind ==
       LinearKind::Grouped) { // How many tiles there are is known to the device alone.
     spec.rowTile = 0;

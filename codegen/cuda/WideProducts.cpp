@@ -8,15 +8,8 @@ namespace {
 /// Bytes along K of one wgmma, in units of 16 as descriptors count them.
 constexpr int64_t kStepUnits = 2;
 constexpr int64_t kStepsOfBlock = 4;
-} // namespace
 
-std::pair<Val, Val> blocksOfDepth(const WideKernel &kernel) {
-  Emitter &e = kernel.e();
-  const int64_t blocks = kernel.layout.blocksOfDepth, split = kernel.layout.tile.split;
-  if (split == 1)
-    return {e.i32(0), e.i32(blocks)};
-  return {kernel.rank * blocks / split, (kernel.rank + 1) * blocks / split};
-}
+} // namespace
 
 WideProducts::WideProducts(const WideKernel &kernel, Val warpgroup)
     : kernel(kernel), layout(kernel.layout), e(kernel.e()), warpgroup(warpgroup),
@@ -24,7 +17,18 @@ WideProducts::WideProducts(const WideKernel &kernel, Val warpgroup)
       rowInTile(warpgroup * 64 + (e.warp() & 3) * 16 + (lane >> 2)) {}
 
 WideProducts::Sums WideProducts::multiplyTile(const WorkTile &tile, RingPlace place) {
-  return layout.isFp8 ? multiplyScaled(tile, place) : multiplyPlain(place);
+  return layout.isFp8 ? multiplyScaled(tile, place) : multiplyPlain(tile, place);
+}
+
+RingPlace WideProducts::skipTile(const WorkTile &tile, RingPlace place) {
+  Vals last = e.forLoop(tile.depthBegin, tile.depthEnd, e.i32(1), {place.stage, place.parity},
+                        [&](Val, ArrayRef<Val> at) {
+                          wait(kernel.full(at[0]), at[1]);
+                          release(at[0]);
+                          RingPlace next = nextPlace({at[0], at[1]}, layout.stages);
+                          return Vals{next.stage, next.parity};
+                        });
+  return {last[0], last[1]};
 }
 
 /// One block of K into `acc`.
@@ -48,8 +52,7 @@ void WideProducts::release(Val stage) {
 
 /// The first block overwrites the accumulators; one block is always under way while the next is
 /// issued.
-WideProducts::Sums WideProducts::multiplyPlain(RingPlace place) {
-  const auto [begin, end] = blocksOfDepth(kernel);
+WideProducts::Sums WideProducts::multiplyPlain(const WorkTile &tile, RingPlace place) {
   Sums sums;
   for (int64_t f = 0; f < layout.fragments; ++f)
     sums.fragments.push_back(undefinedAccumulator(e, layout.fragmentWidth));
@@ -72,17 +75,18 @@ WideProducts::Sums WideProducts::multiplyPlain(RingPlace place) {
         values = values.drop_front();
       }
   };
-  Vals last = e.forLoop(begin + 1, end, e.i32(1), carried, [&](Val, ArrayRef<Val> at) {
-    unpack(at.drop_front(3));
-    multiplyBlock({at[0], at[1]}, /*accumulate=*/true);
-    waitForProducts(e, 1);
-    release(at[2]);
-    RingPlace next = nextPlace({at[0], at[1]}, layout.stages);
-    Vals values{next.stage, next.parity, at[0]};
-    for (const Accumulator &acc : sums.fragments)
-      values.append(acc.registers);
-    return values;
-  });
+  Vals last =
+      e.forLoop(tile.depthBegin + 1, tile.depthEnd, e.i32(1), carried, [&](Val, ArrayRef<Val> at) {
+        unpack(at.drop_front(3));
+        multiplyBlock({at[0], at[1]}, /*accumulate=*/true);
+        waitForProducts(e, 1);
+        release(at[2]);
+        RingPlace next = nextPlace({at[0], at[1]}, layout.stages);
+        Vals values{next.stage, next.parity, at[0]};
+        for (const Accumulator &acc : sums.fragments)
+          values.append(acc.registers);
+        return values;
+      });
   unpack(ArrayRef<Val>(last).drop_front(3));
   waitForProducts(e, 0);
   for (Accumulator &acc : sums.fragments)
@@ -121,7 +125,6 @@ Val WideProducts::tokenScale(ArrayRef<Val> scales, int64_t reg) const {
 }
 
 WideProducts::Sums WideProducts::multiplyScaled(const WorkTile &tile, RingPlace place) {
-  const auto [begin, end] = blocksOfDepth(kernel);
   const int64_t scaleBlocks = kernel.problem.scaleBlocks();
   const int64_t fragments = layout.fragments, registers = layout.fragmentWidth / 2;
   const int64_t columns = kernel.epilogue.columns();
@@ -139,39 +142,40 @@ WideProducts::Sums WideProducts::multiplyScaled(const WorkTile &tile, RingPlace 
   }
 
   Vals carried{place.stage, place.parity};
-  carried.append(weightScales(scaleRows, begin));
+  carried.append(weightScales(scaleRows, tile.depthBegin));
   carried.append(fragments * registers, e.f32(0.0));
-  Vals last = e.forLoop(begin, end, e.i32(1), carried, [&](Val block, ArrayRef<Val> at) {
-    RingPlace here{at[0], at[1]};
-    ArrayRef<Val> ofWeights = at.slice(2, fragments), totals = at.drop_front(2 + fragments);
-    Vals nextScales = weightScales(scaleRows, e.minimum(block + 1, e.i32(scaleBlocks - 1)));
-    wait(kernel.full(here.stage), here.parity);
-    Vals ofTokens = tokenScales(here.stage, shift);
-    RingPlace next = nextPlace(here, layout.stages);
-    Vals values{next.stage, next.parity};
-    values.append(nextScales);
-    // One accumulator by name for all fragments: its reuse keeps two of them from being live at
-    // the same time, which would not fit the registers.
-    Accumulator acc = undefinedAccumulator(e, layout.fragmentWidth);
-    for (int64_t f = 0; f < fragments; ++f) {
-      fenceProducts(e);
-      issue(here.stage, f, acc, /*accumulate=*/false);
-      commitProducts(e);
-      waitForProducts(e, 0);
-      pin(acc);
-      if (f + 1 == fragments)
-        release(here.stage);
-      Accumulator total;
-      for (int64_t reg = 0; reg < registers; ++reg)
-        total.registers.push_back(e.fma(acc.registers[reg],
-                                        tokenScale(ofTokens, reg) * ofWeights[f],
-                                        totals[f * registers + reg]));
-      if (fragments > 1)
-        pin(total); // LLVM would sink the sums below the next products, and keep two fragments.
-      values.append(total.registers);
-    }
-    return values;
-  });
+  Vals last = e.forLoop(
+      tile.depthBegin, tile.depthEnd, e.i32(1), carried, [&](Val block, ArrayRef<Val> at) {
+        RingPlace here{at[0], at[1]};
+        ArrayRef<Val> ofWeights = at.slice(2, fragments), totals = at.drop_front(2 + fragments);
+        Vals nextScales = weightScales(scaleRows, e.minimum(block + 1, e.i32(scaleBlocks - 1)));
+        wait(kernel.full(here.stage), here.parity);
+        Vals ofTokens = tokenScales(here.stage, shift);
+        RingPlace next = nextPlace(here, layout.stages);
+        Vals values{next.stage, next.parity};
+        values.append(nextScales);
+        // One accumulator by name for all fragments: its reuse keeps two of them from being live at
+        // the same time, which would not fit the registers.
+        Accumulator acc = undefinedAccumulator(e, layout.fragmentWidth);
+        for (int64_t f = 0; f < fragments; ++f) {
+          fenceProducts(e);
+          issue(here.stage, f, acc, /*accumulate=*/false);
+          commitProducts(e);
+          waitForProducts(e, 0);
+          pin(acc);
+          if (f + 1 == fragments)
+            release(here.stage);
+          Accumulator total;
+          for (int64_t reg = 0; reg < registers; ++reg)
+            total.registers.push_back(e.fma(acc.registers[reg],
+                                            tokenScale(ofTokens, reg) * ofWeights[f],
+                                            totals[f * registers + reg]));
+          if (fragments > 1)
+            pin(total); // LLVM would sink the sums below the next products, and keep two fragments.
+          values.append(total.registers);
+        }
+        return values;
+      });
   Sums sums;
   ArrayRef<Val> totals = ArrayRef<Val>(last).drop_front(2 + fragments);
   for (int64_t f = 0; f < fragments; ++f)

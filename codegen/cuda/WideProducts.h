@@ -31,11 +31,13 @@ public:
     RingPlace next; ///< in the ring, for the next tile
   };
   Sums multiplyTile(const WorkTile &tile, RingPlace place);
+  /// Lets the stages of a tile pass by, of whose rows the warpgroup has none. Returns the next place.
+  RingPlace skipTile(const WorkTile &tile, RingPlace place);
 
 private:
   struct ScaleSources;
 
-  Sums multiplyPlain(RingPlace place);
+  Sums multiplyPlain(const WorkTile &tile, RingPlace place);
   Sums multiplyScaled(const WorkTile &tile, RingPlace place);
   void issue(Val stage, int64_t fragment, Accumulator &acc, bool accumulate);
   void release(Val stage);
@@ -51,9 +53,6 @@ private:
   Val lane;
   Val rowInTile; ///< of the thread's first sum, along the operand with 64 rows
 };
-
-/// The range of blocks of K that the thread's block sees to.
-std::pair<Val, Val> blocksOfDepth(const WideKernel &kernel);
 
 } // namespace epigraph::cuda
 

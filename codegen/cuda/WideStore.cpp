@@ -16,8 +16,8 @@ constexpr int64_t kRowsAtOnce = 4;
 
 } // namespace
 
-WideStore::WideStore(const WideKernel &kernel, Val warpgroup)
-    : kernel(kernel), layout(kernel.layout), e(kernel.e()), warpgroup(warpgroup),
+WideStore::WideStore(const WideKernel &kernel, const WorkList &list, Val warpgroup)
+    : kernel(kernel), list(list), layout(kernel.layout), e(kernel.e()), warpgroup(warpgroup),
       warp(e.warp() & 3), lane(e.lane()), team(layout.teams > 1 ? warpgroup : e.i32(0)) {
   const int64_t lanes = layout.slabColumns / kChunk;
   Val inTeam = layout.teams > 1 ? e.threadId() & 127 : e.threadId();
@@ -26,19 +26,36 @@ WideStore::WideStore(const WideKernel &kernel, Val warpgroup)
 }
 
 void WideStore::store(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
+  if (!layout.tile.streamed)
+    return storeWhole(tile, sums);
+  e.ifElse(
+      tile.depthBegin == 0,
+      [&] {
+        SmallVector<Accumulator> all(sums);
+        addPartials(tile, all);
+        storeWhole(tile, all);
+      },
+      [&] { leavePartial(sums); });
+}
+
+void WideStore::meet() { e.meet(e.i32(layout.teams + 1), layout.warpgroups * 128); }
+
+void WideStore::storeSplit(const WorkTile &tile, ArrayRef<Accumulator> sums) {
+  meet(); // The slabs take the place of stages that other warpgroups may still multiply.
+  for (int64_t i = 0; i < layout.slabs; ++i)
+    stage(slabAt(i), sums);
+  clusterSync(e);
+  for (int64_t i = 0; i < layout.slabs; ++i)
+    drain(slabAt(i), tile);
+  clusterSync(e);
+}
+
+void WideStore::storeWhole(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
   if (kernel.problem.bias)
     addBias(tile, sums);
+  if (layout.tile.split > 1)
+    return storeSplit(tile, sums);
   Val barrier = team + 1;
-  if (layout.tile.split > 1) {
-    // The slabs take the place of stages that other warpgroups may still multiply.
-    e.meet(e.i32(layout.teams + 1), layout.warpgroups * 128);
-    for (int64_t i = 0; i < layout.slabs; ++i)
-      stage(slabAt(i), sums);
-    clusterSync(e);
-    for (int64_t i = 0; i < layout.slabs; ++i)
-      drain(slabAt(i), tile);
-    return clusterSync(e);
-  }
   for (int64_t i = 0; i < layout.slabs; ++i) {
     Slab slab = slabAt(i);
     e.meet(barrier, layout.teamThreads);
@@ -46,6 +63,61 @@ void WideStore::store(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
     e.meet(barrier, layout.teamThreads);
     drain(slab, tile);
   }
+}
+
+// Streamed: sums lie in the workspace by fours, those of neighbouring threads side by side.
+
+Val WideStore::partialOf(Val share) {
+  return e.at(e.at(kernel.frame.workspace(), share, layout.partialBytes()), e.threadId(), 16);
+}
+
+Val WideStore::flagOf(Val share) { return e.at(kernel.frame.counters(), share, 4); }
+
+void WideStore::leavePartial(ArrayRef<Accumulator> sums) {
+  Val target = partialOf(list.share());
+  int64_t place = 0;
+  for (const Accumulator &acc : sums)
+    for (size_t i = 0; i < acc.registers.size(); i += 4, place += layout.warpgroups * 128 * 16)
+      e.store(e.pack(ArrayRef(acc.registers).slice(i, 4)), e.offset(target, place));
+  meet();
+  e.ifThen(e.threadId() == 0, [&] {
+    e.threadFence();
+    e.storeRelease(e.i32(1), flagOf(list.share()));
+  });
+}
+
+/// In the order of shares: the same sums every time.
+void WideStore::addPartials(const WorkTile &tile, MutableArrayRef<Accumulator> sums) {
+  Val next = list.share() + 1, others = list.lastShareOf(tile) - list.share();
+  Val hasFlag = lane < others;
+  e.ifThen(hasFlag, [&] {
+    e.whileLoop(
+        {}, [&](ArrayRef<Val>) { return e.loadAcquire(flagOf(next + lane)) == 0; },
+        [](ArrayRef<Val>) { return Vals(); });
+  });
+  e.syncWarp();
+  Vals own;
+  for (const Accumulator &acc : sums)
+    own.append(acc.registers);
+  Vals all = e.forLoop(e.i32(0), others, e.i32(1), own, [&](Val other, ArrayRef<Val> totals) {
+    Val source = partialOf(next + other);
+    Vals added;
+    for (size_t i = 0; i < totals.size(); i += 4) {
+      const auto place = static_cast<int64_t>(i / 4) * layout.warpgroups * 128 * 16;
+      Vals more = e.elements(e.load(e.vector(e.f32(), 4), e.offset(source, place)));
+      for (size_t j = 0; j < 4; ++j)
+        added.push_back(totals[i + j] + more[j]);
+    }
+    return added;
+  });
+  const Val *from = all.begin();
+  for (Accumulator &acc : sums)
+    for (Val &reg : acc.registers)
+      reg = *from++;
+  // Flags are left zero, once all warps have seen them.
+  meet();
+  e.ifThen(e.logicalAnd(hasFlag, e.threadId() < 32),
+           [&] { e.store(e.i32(0), flagOf(next + lane)); });
 }
 
 WideStore::Slab WideStore::slabAt(int64_t index) {

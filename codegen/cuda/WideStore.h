@@ -2,7 +2,9 @@
 // fragments become rows: a thread then has 8 neighbouring columns of one row, whose epilogue it
 // evaluates and stores, in whole cache lines, for the rows and columns that exist.
 //
-// Blocks that share K leave their sums in shared memory, and each adds up a part of the rows.
+// Blocks of a cluster that share K leave their sums in shared memory, and each adds up a part of
+// the rows. Blocks of a streamed projection leave theirs in the workspace, for the one that has the
+// start of the tile.
 #ifndef EPIGRAPH_CODEGEN_CUDA_WIDESTORE_H
 #define EPIGRAPH_CODEGEN_CUDA_WIDESTORE_H
 
@@ -13,12 +15,14 @@ namespace epigraph::cuda {
 
 class WideStore {
 public:
-  WideStore(const WideKernel &kernel, Val warpgroup);
+  WideStore(const WideKernel &kernel, const WorkList &list, Val warpgroup);
 
   /// Of one tile; `sums`: the accumulators of the thread's warpgroup.
   void store(const WorkTile &tile, llvm::MutableArrayRef<Accumulator> sums);
 
 private:
+  void storeWhole(const WorkTile &tile, llvm::MutableArrayRef<Accumulator> sums);
+  void storeSplit(const WorkTile &tile, llvm::ArrayRef<Accumulator> sums);
   /// Part of a team's tile: rows and columns from there on.
   struct Slab {
     int64_t row, column;
@@ -40,7 +44,16 @@ private:
                  int64_t reg) const;
   void storeQuantized(llvm::ArrayRef<Val> values, const ResultPlace &place, Val exists);
 
+  // Of a streamed projection.
+  Val partialOf(Val share);
+  Val flagOf(Val share);
+  void leavePartial(llvm::ArrayRef<Accumulator> sums);
+  void addPartials(const WorkTile &tile, llvm::MutableArrayRef<Accumulator> sums);
+  /// All threads that multiply.
+  void meet();
+
   const WideKernel &kernel;
+  const WorkList &list;
   const WideLayout &layout;
   Emitter &e;
   Val warpgroup, warp, lane;

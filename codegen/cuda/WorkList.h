@@ -18,6 +18,7 @@ struct WorkTile {
   Val row;    ///< the first of the tile, of this block
   Val rowEnd; ///< end of the rows that belong to it; null where there is one tile along the rows
   Val column; ///< the first, in each part
+  Val depthBegin, depthEnd; ///< blocks of K that are this block's
 };
 
 class WorkList {
@@ -32,7 +33,18 @@ public:
   /// The block's first tile, where there is one tile along the rows; it always has one.
   WorkTile firstTile() const;
 
+  /// Of a streamed projection: the block's share. Those of later blocks come first, so that who
+  /// completes a tile waits only for blocks that have started before it.
+  Val share() const;
+  /// The last share that has steps of tile `tile`.
+  Val lastShareOf(const WorkTile &tile) const;
+
 private:
+  Vals forEachShared(llvm::ArrayRef<Val> initial,
+                     llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const;
+  Val firstStep(Val share) const;
+  WorkTile tileOfStep(Val step, Val end) const;
+  WorkTile tileOf(Val matrix, Val row, Val rowEnd, Val column) const;
   WorkTile tileOfColumns(Val index) const;
   WorkTile tileOfMatrix(Val index) const;
   WorkTile tileOfGroup(Val index, Val place) const;

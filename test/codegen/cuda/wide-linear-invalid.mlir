@@ -3,7 +3,7 @@
 
 // CHECK: cannot be computed in the form that its attributes ask for
 exec.kernel @tile(%x: tensor<?x1024xbf16>, %w: tensor<2048x1024xbf16>) -> tensor<?x2048xbf16>
-    attributes {wide_tile = array<i64: 0, 128, 512, 1, 1, 1>} {
+    attributes {wide_tile = array<i64: 0, 128, 512, 1, 1, 1, 0>} {
   %y = epi.linear %x, %w : (tensor<?x1024xbf16>, tensor<2048x1024xbf16>) -> tensor<?x2048xbf16>
   exec.yield %y : tensor<?x2048xbf16>
 }

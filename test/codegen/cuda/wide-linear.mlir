@@ -3,14 +3,16 @@
 // RUN: FileCheck %s --input-file=%t/kernels.ptx
 // RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
 
-// Where the rows fit one tile, weights are fetched before the kernel before has ended.
+// Where the rows fit one tile, weights are fetched before the kernel before has ended. The next may start when all have
+// been asked for.
 // CHECK-LABEL: .entry linear_wide_128x128_low
 // CHECK: .maxntid 384
-// CHECK: griddepcontrol.launch_dependents
 // CHECK: setmaxnreg.dec.sync.aligned.u32 40
 // CHECK: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes
+// CHECK: cp.async.bulk.prefetch.tensor.2d.L2.global.tile
 // CHECK: griddepcontrol.wait
 // CHECK: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes
+// CHECK: griddepcontrol.launch_dependents
 // CHECK: setmaxnreg.inc.sync.aligned.u32 232
 // CHECK: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
 // CHECK: stmatrix.sync.aligned.m8n8.x4.shared.b16
@@ -20,7 +22,7 @@
 // CHECK: griddepcontrol.wait
 // CHECK: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes
 exec.kernel @linear(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
-    attributes {wide_tile = array<i64: 0, 128, 128, 1, 1, 1>} {
+    attributes {wide_tile = array<i64: 0, 128, 128, 1, 1, 1, 0>} {
   %y = epi.linear %x, %w : (tensor<?x7168xbf16>, tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
   exec.yield %y : tensor<?x4096xbf16>
 }
@@ -31,7 +33,22 @@ exec.kernel @linear(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tens
 // CHECK: barrier.cluster.arrive.aligned
 // CHECK: ld.shared::cluster.v4.b32
 exec.kernel @split(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
-    attributes {wide_tile = array<i64: 0, 64, 64, 1, 2, 1>} {
+    attributes {wide_tile = array<i64: 0, 64, 64, 1, 2, 1, 0>} {
+  %y = epi.linear %x, %w : (tensor<?x7168xbf16>, tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
+  exec.yield %y : tensor<?x4096xbf16>
+}
+
+// Blocks with equal shares of all weights, two of which a multiprocessor holds: one that fetches while the other ends.
+// Who has the start of a tile waits for the flags of those who have the rest, adds what they left, and clears the flags.
+// CHECK-LABEL: .entry streamed_swapped_16x64_by2_streamed_low
+// CHECK: .maxntid 256
+// CHECK: .minnctapersm 2
+// CHECK: wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16
+// CHECK: fence.acq_rel.gpu
+// CHECK: st.release.gpu
+// CHECK-NOT: .local
+exec.kernel @streamed(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
+    attributes {wide_tile = array<i64: 1, 16, 64, 1, 1, 2, 1>} {
   %y = epi.linear %x, %w : (tensor<?x7168xbf16>, tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
   exec.yield %y : tensor<?x4096xbf16>
 }
@@ -44,7 +61,7 @@ exec.kernel @split(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tenso
 // CHECK-NOT: .local
 exec.kernel @experts(%x: tensor<?x7168xf8E4M3FN>, %xs: tensor<?x56xf32>, %counts: tensor<32xi32>, %w: tensor<32x4096x7168xf8E4M3FN>,
                      %ws: tensor<32x32x56xf32>) -> (tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>)
-    attributes {wide_tile = array<i64: 1, 32, 128, 1, 1, 1>} {
+    attributes {wide_tile = array<i64: 1, 32, 128, 1, 1, 1, 0>} {
   %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
       : (tensor<?x7168xf8E4M3FN> scale tensor<?x56xf32>, tensor<32xi32>, tensor<32x4096x7168xf8E4M3FN> scale tensor<32x32x56xf32>)
       -> tensor<?x4096xbf16>

@@ -1,0 +1,90 @@
+#include "codegen/cuda/LinearForms.h"
+
+#include "codegen/cuda/LinearTiles.h"
+#include "codegen/cuda/WideLinear.h"
+
+namespace epigraph::cuda {
+namespace {
+
+/// Numbers of rows up to which weights are streamed where nothing was measured, each in tiles of
+/// their own; of each matrix, where there are groups.
+constexpr int64_t kFewRows[] = {8, 16};
+/// A gain that is worth another device function.
+constexpr double kWorthOfFunction = 1.03;
+
+bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearEpilogue &epilogue,
+             const CudaTarget &target) {
+  if (const auto *tile = std::get_if<WideTile>(&form))
+    return canBeWide(problem, epilogue) && fits(*tile, problem, epilogue, target);
+  return canBeSkinny(problem, epilogue);
+}
+
+/// Each number of rows that was measured has the fastest form, or that of fewer rows where it is
+/// nearly as fast.
+std::vector<FormChoice> measuredForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                                      const CudaTarget &target) {
+  std::vector<LinearTime> times = measuredTimes(problem, epilogue);
+  llvm::erase_if(times, [&](const LinearTime &time) {
+    return !canHave(time.form, problem, epilogue, target);
+  });
+  std::vector<FormChoice> choices;
+  for (auto best = times.begin(); best != times.end();) {
+    const auto end = std::find_if(best, times.end(),
+                                  [&](const LinearTime &time) { return time.rows != best->rows; });
+    const bool isLastGood = !choices.empty() && std::any_of(best, end, [&](const LinearTime &time) {
+      return time.form == choices.back().form && time.us <= kWorthOfFunction * best->us;
+    });
+    if (isLastGood)
+      choices.back().mostRows = best->rows;
+    else
+      choices.push_back({best->rows, best->form});
+    best = end;
+  }
+  return choices;
+}
+
+std::vector<FormChoice> modelledForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                                      const CudaTarget &target) {
+  const int64_t groups = problem.kind == LinearKind::Grouped ? problem.matrices : 1;
+  std::vector<TileChoice> tiles;
+  if (canBeWide(problem, epilogue))
+    tiles = chooseTiles(problem, epilogue, target);
+  // Groups of e4m3 are faster in tiles at any size: some group is always larger than the others.
+  const bool isSkinny =
+      canBeSkinny(problem, epilogue) && (tiles.empty() || groups == 1 || !problem.xScale);
+  const int64_t fewRows = isSkinny ? std::end(kFewRows)[-1] * groups : 0;
+  std::vector<FormChoice> choices;
+  for (int64_t rows : kFewRows)
+    if (isSkinny)
+      choices.push_back({rows * groups, skinnyTile(problem, epilogue, rows, target)});
+  for (const TileChoice &choice : tiles)
+    if (choice.mostRows == 0 || choice.mostRows > fewRows)
+      choices.push_back({choice.mostRows, choice.tile});
+  if (tiles.empty() && isSkinny)
+    choices.back().mostRows = 0;
+  return choices;
+}
+
+/// Streamed tiles hold all rows, and skinny ones read the weights anew for every few.
+bool isForManyRows(const LinearForm &form) {
+  const auto *tile = std::get_if<WideTile>(&form);
+  return tile && !tile->streamed;
+}
+
+} // namespace
+
+std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
+                                    const CudaTarget &target) {
+  std::vector<FormChoice> choices = measuredForms(problem, epilogue, target);
+  if (!choices.empty() && isForManyRows(choices.back().form)) {
+    choices.back().mostRows = 0;
+    return choices;
+  }
+  const int64_t measured = choices.empty() ? 0 : choices.back().mostRows;
+  for (const FormChoice &choice : modelledForms(problem, epilogue, target))
+    if (choice.mostRows == 0 || choice.mostRows > measured)
+      choices.push_back(choice);
+  return choices;
+}
+
+} // namespace epigraph::cuda

@@ -1,0 +1,30 @@
+// Which forms of projections were fastest on a GPU: what `epigraph tune` measured, shipped as data
+// (LinearTimes.csv).
+#ifndef EPIGRAPH_CODEGEN_CUDA_LINEARTIMES_H
+#define EPIGRAPH_CODEGEN_CUDA_LINEARTIMES_H
+
+#include <variant>
+#include <vector>
+
+#include "codegen/cuda/SkinnyLinear.h"
+#include "codegen/cuda/WideLayout.h"
+
+namespace epigraph::cuda {
+
+using LinearForm = std::variant<SkinnyTile, WideTile>;
+
+struct LinearTime {
+  int64_t rows; ///< of all groups
+  LinearForm form;
+  double us;
+};
+
+/// Times of the measured projection that is nearest to `problem`, by rising numbers of rows, and of
+/// one number by rising time; at each, the fastest form and those close to it. Numbers of rows are
+/// counted for as many groups as `problem` has. Empty if none is near: of the same kind and types,
+/// with sizes within a factor of two.
+std::vector<LinearTime> measuredTimes(const LinearProblem &problem, const LinearEpilogue &epilogue);
+
+} // namespace epigraph::cuda
+
+#endif // EPIGRAPH_CODEGEN_CUDA_LINEARTIMES_H
