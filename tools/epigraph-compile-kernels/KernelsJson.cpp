@@ -76,6 +76,15 @@ Json describe(const DeviceVariant &variant) {
           {"launches", std::move(launches)}};
 }
 
+/// The form that a kernel asks for by an attribute of numbers (wide_tile, skinny_tile): what
+/// `epigraph tune` files its times under. Null for one that leaves the choice.
+Json describeForm(exec::KernelOp kernel) {
+  for (NamedAttribute attribute : kernel->getDiscardableAttrs())
+    if (auto fields = dyn_cast<DenseI64ArrayAttr>(attribute.getValue()))
+      return {{"name", attribute.getName().str()}, {"fields", fields.asArrayRef().vec()}};
+  return Json();
+}
+
 } // namespace
 
 std::string kernelsJson(ModuleOp module, const DeviceKernels &kernels) {
@@ -87,6 +96,7 @@ std::string kernelsJson(ModuleOp module, const DeviceKernels &kernels) {
     all.push_back({{"name", kernel.name},
                    {"operands", describe(op.getArgumentTypes())},
                    {"results", describe(op.getResultTypes())},
+                   {"form", describeForm(op)},
                    {"variants", std::move(variants)}});
   }
   return Json{{"workspace_bytes", kernels.workspaceBytes},

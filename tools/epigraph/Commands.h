@@ -24,6 +24,7 @@ struct Command {
 Command addRunCommand(CLI::App &app);
 Command addEvalCommand(CLI::App &app);
 Command addBenchCommand(CLI::App &app);
+Command addTuneCommand(CLI::App &app);
 Command addInspectCommand(CLI::App &app);
 Command addDoctorCommand(CLI::App &app);
 Command addExplainCommand(CLI::App &app);

@@ -81,9 +81,10 @@ int main(int argc, char **argv) {
   app.require_subcommand(1);
   epigraph::tool::addCompilerCommands(app);
   const std::vector<epigraph::tool::Command> commands = {
-      epigraph::tool::addRunCommand(app),    epigraph::tool::addEvalCommand(app),
-      epigraph::tool::addBenchCommand(app),  epigraph::tool::addInspectCommand(app),
-      epigraph::tool::addDoctorCommand(app), epigraph::tool::addExplainCommand(app)};
+      epigraph::tool::addRunCommand(app),     epigraph::tool::addEvalCommand(app),
+      epigraph::tool::addBenchCommand(app),   epigraph::tool::addTuneCommand(app),
+      epigraph::tool::addInspectCommand(app), epigraph::tool::addDoctorCommand(app),
+      epigraph::tool::addExplainCommand(app)};
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
