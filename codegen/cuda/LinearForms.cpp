@@ -65,18 +65,13 @@ std::vector<FormChoice> modelledForms(const LinearProblem &problem, const Linear
   return choices;
 }
 
-/// Streamed tiles hold all rows, and skinny ones read the weights anew for every few.
-bool isForManyRows(const LinearForm &form) {
-  const auto *tile = std::get_if<WideTile>(&form);
-  return tile && !tile->streamed;
-}
-
 } // namespace
 
 std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
                                     const CudaTarget &target) {
   std::vector<FormChoice> choices = measuredForms(problem, epilogue, target);
-  if (!choices.empty() && isForManyRows(choices.back().form)) {
+  // Skinny tiles would read the weights anew for every few rows.
+  if (!choices.empty() && std::holds_alternative<WideTile>(choices.back().form)) {
     choices.back().mostRows = 0;
     return choices;
   }

@@ -26,15 +26,14 @@ ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t f
                                                                : ArrayRef<int64_t>();
 }
 
-/// For one tile along the rows the form is another: a variant for each. None is streamed for more.
+/// For one tile along the rows the form is another: a variant for each.
 void addRequestedWide(KernelAssembly &assembly, const LinearProblem &problem,
-                      const LinearEpilogue &epilogue, WideTile tile) {
+                      const LinearEpilogue &epilogue, const WideTile &tile) {
   const int64_t oneTile = tile.rows * tile.multicast;
   if (problem.kind == LinearKind::Linear) {
     assembly.beginVariant(oneTile);
     addWideLinear(assembly, problem, epilogue, tile, oneTile);
   }
-  tile.streamed = false;
   assembly.beginVariant();
   addWideLinear(assembly, problem, epilogue, tile, /*mostRows=*/0);
 }

@@ -27,18 +27,12 @@ int64_t sharedOfBlock(const CudaTarget &target, int64_t blocks) {
   return (target.sharedBytes + kReservedBytes) / blocks / 128 * 128 - kReservedBytes;
 }
 
-/// Shares of at least so many steps, or what a block reads is not worth its start.
+/// Shares of at least so many steps, or what a block reads is not worth its start; and of so many
+/// that no more than this number of blocks have parts of a tile, each of which a lane waits for.
 constexpr int64_t kLeastSteps = 4;
+constexpr int64_t kMostSharing = 24;
 /// Blocks, of as many as there are multiprocessors, that read as fast as memory is.
 constexpr double kEnoughBlocks = 0.9;
-
-/// As many as there are multiprocessors; a few less where every tile can have the same number of
-/// blocks then, none of which has parts of two tiles.
-int64_t sharesOf(int64_t tiles, int64_t stepsOfTile, int64_t multiprocessors) {
-  const int64_t most = std::clamp<int64_t>(tiles * stepsOfTile / kLeastSteps, 1, multiprocessors);
-  const int64_t even = most / tiles * tiles;
-  return static_cast<double>(even) >= kEnoughBlocks * static_cast<double>(most) ? even : most;
-}
 
 } // namespace
 
@@ -63,9 +57,23 @@ WideLayout::WideLayout(const LinearProblem &problem, const LinearEpilogue &epilo
   weightBytes = weightRows * kStageRowBytes;
   stageBytes = tokenBytes + weightBytes;
   scaleStride = isFp8 ? llvm::alignTo((tile.rows + kScaleRowAlignment) * 4, 128) : 0;
-  shares = tile.streamed ? sharesOf(columnTiles, blocksOfDepth, target.multiprocessors) : 0;
+  shareOut(target);
   layOutSlabs(problem);
   layOutShared(problem, sharedOfBlock(target, tile.blocksOfCore));
+}
+
+/// As many shares as there are multiprocessors. Of one tile along the rows it is known how many
+/// tiles there are: a few shares less, where every tile can have the same number of blocks then,
+/// none of which has parts of two tiles.
+void WideLayout::shareOut(const CudaTarget &target) {
+  leastSteps = std::max<int64_t>(kLeastSteps, llvm::divideCeil(blocksOfDepth, kMostSharing));
+  shares = tile.streamed ? target.multiprocessors : 0;
+  if (!tile.streamed || !hasOneRowTile)
+    return;
+  shares = std::clamp<int64_t>(columnTiles * blocksOfDepth / leastSteps, 1, shares);
+  const int64_t even = shares / columnTiles * columnTiles;
+  if (static_cast<double>(even) >= kEnoughBlocks * static_cast<double>(shares))
+    shares = even;
 }
 
 void WideLayout::layOutSlabs(const LinearProblem &problem) {

@@ -23,9 +23,9 @@ struct WideTile {
   int64_t split = 1;
   /// Blocks that a multiprocessor holds at once: two hide the start and end of one another.
   int64_t blocksOfCore = 1;
-  /// Of launches with one tile along the rows. All tiles' K, one after the other, is shared out to
-  /// the blocks evenly, so that all read as much of the weights and end together, whatever the
-  /// shape is. What several blocks have of a tile is added up through memory.
+  /// All tiles' K, one after the other, is shared out to the blocks evenly, so that all read as
+  /// much of the weights and end together, however many tiles there are. What several blocks have
+  /// of a tile is added up through memory.
   bool streamed = false;
 
   bool operator==(const WideTile &) const = default;
@@ -45,6 +45,7 @@ struct WideLayout {
   int64_t blocksOfDepth; ///< stages' worth of K in all
   int64_t columnTiles;   ///< of one matrix
   int64_t shares;        ///< of a streamed projection: one of each block; else 0
+  int64_t leastSteps;    ///< of K, of a share that has any
 
   int64_t weightRows;   ///< of a stage: the columns of all parts
   int64_t fragmentStep; ///< weight rows that one accumulator of a block covers
@@ -71,14 +72,13 @@ struct WideLayout {
   int64_t sums() const { return fragments * fragmentWidth / 2; }
   /// Scratch in which a block leaves its sums of a tile for another to add.
   int64_t partialBytes() const { return warpgroups * 128 * sums() * 4; }
-  /// Steps of all tiles along K.
-  int64_t steps() const { return columnTiles * blocksOfDepth; }
 
   /// Of launches with up to `mostRows` rows; 0: any number.
   WideLayout(const LinearProblem &problem, const LinearEpilogue &epilogue, const WideTile &tile,
              const CudaTarget &target, int64_t mostRows);
 
 private:
+  void shareOut(const CudaTarget &target);
   void layOutSlabs(const LinearProblem &problem);
   void layOutShared(const LinearProblem &problem, int64_t sharedLimit);
 };

@@ -64,7 +64,8 @@ void multiplyAndStore(const WideKernel &kernel, const WorkList &list, Val warpgr
   };
   list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
     const RingPlace place{at[0], at[1]};
-    const bool hasRowsApart = kernel.layout.teams > 1 && kernel.layout.tile.split == 1;
+    const WideTile &form = kernel.layout.tile;
+    const bool hasRowsApart = kernel.layout.teams > 1 && form.split == 1 && !form.streamed;
     if (!hasRowsApart || !tile.rowEnd)
       return complete(tile, place);
     // The last tile of a matrix may be low, and then is done sooner by one warpgroup alone.
@@ -126,17 +127,6 @@ bool canBeWide(const LinearProblem &problem, const LinearEpilogue &epilogue) {
          (!epilogue.quantized() || (epilogue.columns() % 8 == 0 && !problem.resultType().isF32()));
 }
 
-namespace {
-
-/// A lane waits for each block that has a part of a tile, and each block has a flag.
-bool canStream(const LinearProblem &problem, const WideLayout &layout) {
-  const int64_t least = layout.steps() / layout.shares;
-  return problem.kind == LinearKind::Linear && layout.cluster == 1 &&
-         llvm::divideCeil(layout.blocksOfDepth, least) < 32 && layout.shares * 4 <= kCounterBytes;
-}
-
-} // namespace
-
 bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const CudaTarget &target) {
   const WideLayout layout(problem, epilogue, tile, target, /*mostRows=*/0);
@@ -155,7 +145,7 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
          layout.sharedBytes <= target.sharedBytes &&
          (!epilogue.quantized() || tile.columns % epi::kScaleBlock == 0) &&
          (tile.split == 1 || problem.kind == LinearKind::Linear) &&
-         (!tile.streamed || canStream(problem, layout));
+         (!tile.streamed || (layout.cluster == 1 && layout.shares * 4 <= kCounterBytes));
 }
 
 void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
@@ -175,9 +165,8 @@ void addWideLinear(KernelAssembly &assembly, const LinearProblem &problem,
     spec.columnTiles = layout.shares;
     spec.persistent = 0;
     assembly.needWorkspace(layout.shares * layout.partialBytes());
-  }
-  if (problem.kind ==
-      LinearKind::Grouped) { // How many tiles there are is known to the device alone.
+  } else if (problem.kind == LinearKind::Grouped) {
+    // How many tiles there are is known to the device alone.
     spec.rowTile = 0;
     spec.columnTiles =
         assembly.target.multiprocessors * tile.blocksOfCore / layout.cluster * layout.cluster;

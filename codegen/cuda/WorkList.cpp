@@ -19,29 +19,37 @@ WorkList::WorkList(const WideKernel &kernel)
     groups.make(kernel.frame.rowAddress(*kernel.problem.counts, e.i32(0)), kernel.layout.threads());
 }
 
+Val WorkList::tiles() const {
+  if (kernel.problem.kind == LinearKind::Grouped)
+    return groups.tiles();
+  return rowTiles * kernel.layout.columnTiles;
+}
+
+/// `place`: in the list of groups, that of tile `index` or an earlier one; becomes that of the
+/// tile.
+WorkTile WorkList::tileAt(Val index, Val &place) const {
+  if (kernel.layout.hasOneRowTile)
+    return tileOfColumns(index);
+  if (kernel.problem.kind != LinearKind::Grouped)
+    return tileOfMatrix(index);
+  place = groups.find(index, place);
+  return tileOfGroup(index, place);
+}
+
 Vals WorkList::forEachTile(
     llvm::ArrayRef<Val> initial,
     llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const {
-  const WideLayout &layout = kernel.layout;
-  const int64_t cluster = layout.cluster;
-  if (layout.tile.streamed)
+  const int64_t cluster = kernel.layout.cluster;
+  if (kernel.layout.tile.streamed)
     return forEachShared(initial, body);
-  Val first = e.blockId() / cluster, step = e.blockCount() / cluster;
-  if (layout.hasOneRowTile)
-    return e.forLoop(first, e.i32(layout.columnTiles), step, initial,
-                     [&](Val index, llvm::ArrayRef<Val> carried) {
-                       return body(tileOfColumns(index), carried);
-                     });
-  if (kernel.problem.kind != LinearKind::Grouped)
-    return e.forLoop(
-        first, rowTiles * layout.columnTiles, step, initial,
-        [&](Val index, llvm::ArrayRef<Val> carried) { return body(tileOfMatrix(index), carried); });
   Vals withPlace{e.i32(0)};
   withPlace.append(initial.begin(), initial.end());
-  Vals last = e.forLoop(first, groups.tiles(), step, withPlace,
+  Vals last = e.forLoop(e.blockId() / cluster, tiles(), e.blockCount() / cluster, withPlace,
                         [&](Val index, llvm::ArrayRef<Val> carried) {
-                          Vals next{groups.find(index, carried[0])};
-                          next.append(body(tileOfGroup(index, next[0]), carried.drop_front()));
+                          Val place = carried[0];
+                          const WorkTile tile = tileAt(index, place);
+                          Vals next{place};
+                          next.append(body(tile, carried.drop_front()));
                           return next;
                         });
   last.erase(last.begin());
@@ -49,30 +57,43 @@ Vals WorkList::forEachTile(
 }
 
 WorkTile WorkList::firstTile() const {
-  if (kernel.layout.tile.streamed)
-    return tileOfStep(firstStep(share()), firstStep(share() + 1));
-  return tileOfColumns(e.blockId() / kernel.layout.cluster);
+  if (!kernel.layout.tile.streamed)
+    return tileOfColumns(e.blockId() / kernel.layout.cluster);
+  const Shares all = shares();
+  return partOf(tileOfColumns(firstStep(all, share()) / kernel.layout.blocksOfDepth),
+                firstStep(all, share()), firstStep(all, share() + 1));
 }
 
-// Streamed.
+// Streamed. The first `larger` shares have one step more than the others; those at the end may have
+// none.
+
+WorkList::Shares WorkList::shares() const {
+  const WideLayout &layout = kernel.layout;
+  Shares all{tiles() * layout.blocksOfDepth, Val(), Val()};
+  Val even = all.steps / layout.shares;
+  all.size = e.maximum(even, e.i32(layout.leastSteps));
+  all.larger = e.select(even >= e.i32(layout.leastSteps), all.steps % layout.shares, e.i32(0));
+  return all;
+}
 
 Val WorkList::share() const { return e.i32(kernel.layout.shares - 1) - e.blockId(); }
 
-Val WorkList::firstStep(Val share) const {
-  return share * kernel.layout.steps() / kernel.layout.shares;
+Val WorkList::firstStep(const Shares &all, Val share) const {
+  return e.minimum(share * all.size + e.minimum(share, all.larger), all.steps);
 }
 
-/// The last whose first step is before the end of the tile.
+/// The one that has the tile's last step.
 Val WorkList::lastShareOf(const WorkTile &tile) const {
-  const WideLayout &layout = kernel.layout;
-  Val end = (tile.column / layout.tile.columns + 1) * layout.blocksOfDepth;
-  return (end * layout.shares - 1) / layout.steps();
+  const Shares all = shares();
+  Val last = (tile.index + 1) * kernel.layout.blocksOfDepth - 1;
+  Val ofLarger = all.larger * (all.size + 1);
+  return e.select(last < ofLarger, last / (all.size + 1),
+                  all.larger + (last - ofLarger) / all.size);
 }
 
-/// From `step` on, to the end of its tile or of the block's share.
-WorkTile WorkList::tileOfStep(Val step, Val end) const {
+/// What a share has of `tile` from `step` on, if the share ends with `end`.
+WorkTile WorkList::partOf(WorkTile tile, Val step, Val end) const {
   const int64_t blocks = kernel.layout.blocksOfDepth;
-  WorkTile tile = tileOfColumns(step / blocks);
   tile.depthBegin = step % blocks;
   tile.depthEnd = e.minimum(tile.depthBegin + (end - step), e.i32(blocks));
   return tile;
@@ -81,32 +102,33 @@ WorkTile WorkList::tileOfStep(Val step, Val end) const {
 Vals WorkList::forEachShared(
     llvm::ArrayRef<Val> initial,
     llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const {
-  Val begin = firstStep(share()), end = firstStep(share() + 1);
-  Vals withStep{begin};
+  const Shares all = shares();
+  Val begin = firstStep(all, share()), end = firstStep(all, share() + 1);
+  Vals withStep{begin, e.i32(0)};
   withStep.append(initial.begin(), initial.end());
   Vals last = e.whileLoop(
       withStep, [&](llvm::ArrayRef<Val> at) { return at[0] < end; },
       [&](llvm::ArrayRef<Val> at) {
-        const WorkTile tile = tileOfStep(at[0], end);
-        Vals next{at[0] + (tile.depthEnd - tile.depthBegin)};
-        next.append(body(tile, at.drop_front()));
+        Val place = at[1];
+        const WorkTile tile =
+            partOf(tileAt(at[0] / kernel.layout.blocksOfDepth, place), at[0], end);
+        Vals next{at[0] + (tile.depthEnd - tile.depthBegin), place};
+        next.append(body(tile, at.drop_front(2)));
         return next;
       });
-  last.erase(last.begin());
+  last.erase(last.begin(), last.begin() + 2);
   return last;
 }
 
 /// All of K, or the block's part of it in its cluster.
-WorkTile WorkList::tileOf(Val matrix, Val row, Val rowEnd, Val column) const {
+WorkTile WorkList::tileOf(Val index, Val matrix, Val row, Val rowEnd, Val column) const {
   const int64_t blocks = kernel.layout.blocksOfDepth, split = kernel.layout.tile.split;
-  if (split == 1)
-    return {matrix, row, rowEnd, column, e.i32(0), e.i32(blocks)};
-  return {matrix,
-          row,
-          rowEnd,
-          column,
-          kernel.rank * blocks / split,
-          (kernel.rank + 1) * blocks / split};
+  WorkTile tile{index, matrix, row, rowEnd, column, e.i32(0), e.i32(blocks)};
+  if (split > 1) {
+    tile.depthBegin = kernel.rank * blocks / split;
+    tile.depthEnd = (kernel.rank + 1) * blocks / split;
+  }
+  return tile;
 }
 
 WorkTile WorkList::tileOfColumns(Val index) const {
@@ -114,7 +136,7 @@ WorkTile WorkList::tileOfColumns(Val index) const {
   Val row = e.i32(0);
   if (layout.tile.multicast > 1)
     row = kernel.rank * layout.tile.rows;
-  return tileOf(e.i32(0), row, Val(), index * layout.tile.columns);
+  return tileOf(index, e.i32(0), row, Val(), index * layout.tile.columns);
 }
 
 /// Bands of kBandTiles: within one, down the rows first.
@@ -129,7 +151,7 @@ WorkTile WorkList::tileOfMatrix(Val index) const {
   Val row = rowTile * bandRows;
   if (layout.tile.multicast > 1)
     row = row + kernel.rank * layout.tile.rows;
-  return tileOf(e.i32(0), row, rows, columnTile * layout.tile.columns);
+  return tileOf(index, e.i32(0), row, rows, columnTile * layout.tile.columns);
 }
 
 WorkTile WorkList::tileOfGroup(Val index, Val place) const {
@@ -141,7 +163,7 @@ WorkTile WorkList::tileOfGroup(Val index, Val place) const {
   Val row = group.firstRow + (inGroup - columnTile * height) * bandRows;
   if (layout.tile.multicast > 1)
     row = row + kernel.rank * layout.tile.rows;
-  return tileOf(group.index, row, group.rowEnd, columnTile * layout.tile.columns);
+  return tileOf(index, group.index, row, group.rowEnd, columnTile * layout.tile.columns);
 }
 
 } // namespace epigraph::cuda

@@ -14,6 +14,7 @@ namespace epigraph::cuda {
 
 /// All of i32.
 struct WorkTile {
+  Val index;  ///< among all tiles
   Val matrix; ///< expert; 0 of an only matrix
   Val row;    ///< the first of the tile, of this block
   Val rowEnd; ///< end of the rows that belong to it; null where there is one tile along the rows
@@ -40,11 +41,19 @@ public:
   Val lastShareOf(const WorkTile &tile) const;
 
 private:
+  /// How steps along K of all tiles are shared out.
+  struct Shares {
+    Val steps, size, larger;
+  };
+
+  Val tiles() const;
+  WorkTile tileAt(Val index, Val &place) const;
   Vals forEachShared(llvm::ArrayRef<Val> initial,
                      llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const;
-  Val firstStep(Val share) const;
-  WorkTile tileOfStep(Val step, Val end) const;
-  WorkTile tileOf(Val matrix, Val row, Val rowEnd, Val column) const;
+  Shares shares() const;
+  Val firstStep(const Shares &all, Val share) const;
+  WorkTile partOf(WorkTile tile, Val step, Val end) const;
+  WorkTile tileOf(Val index, Val matrix, Val row, Val rowEnd, Val column) const;
   WorkTile tileOfColumns(Val index) const;
   WorkTile tileOfMatrix(Val index) const;
   WorkTile tileOfGroup(Val index, Val place) const;

@@ -167,6 +167,27 @@ TEST_F(Epigraph, BadPromptFiles) {
   }
 }
 
+TEST_F(Epigraph, TunesOnlyProjections) {
+  const auto errorsOf = [&](const std::string &kernels) {
+    std::filesystem::create_directories(folder.path() / "kernels");
+    folder.write("kernels/kernels.json", kernels);
+    const Outcome outcome = run("tune kernels -o times.csv");
+    EXPECT_EQ(outcome.exitCode, 3) << outcome.errors;
+    return outcome.errors;
+  };
+  EXPECT_THAT(errorsOf("{"), testing::HasSubstr("kernels.json"));
+  EXPECT_THAT(errorsOf(R"({"workspace_bytes": 0, "kernels": [{"name": "k"}]})"),
+              testing::HasSubstr("kernels[0].operands: missing"));
+  const std::string head = R"({"workspace_bytes": 0, "kernels": [{"name": "k", "operands": [)";
+  const std::string tail = R"(], "results": [], "form": null, "variants": []}]})";
+  EXPECT_THAT(errorsOf(head + R"({"element": "i7", "shape": [-1, 8]})" + tail),
+              testing::HasSubstr("unknown type 'i7'"));
+  EXPECT_THAT(errorsOf(head + R"({"element": "bf16", "shape": [8, -1]})" + tail),
+              testing::HasSubstr("-1 for rows only as the first"));
+  EXPECT_THAT(errorsOf(head + R"({"element": "bf16", "shape": [-1, 8]})" + tail),
+              testing::HasSubstr("kernel 'k' is no projection"));
+}
+
 TEST_F(Epigraph, HandsOverToTheCompiler) {
   // A stand-in beside a copy of the program: it must get the arguments as they are.
   std::filesystem::copy_file(EPIGRAPH_TOOL, folder.path() / "epigraph");

@@ -19,7 +19,7 @@ constexpr uint64_t kManyBytes = uint64_t{200} << 20;
 constexpr size_t kLaunches = 20;
 constexpr size_t kRuns = 5;
 /// Bytes of random numbers, which are repeated.
-constexpr size_t kPatternBytes = size_t{1} << 24;
+constexpr size_t kPatternBytes = size_t{1} << 22;
 
 /// Numbers as activations and weights have them: the time of a product depends on their bits, by
 /// the power that it takes. Scales are positive.

@@ -54,8 +54,7 @@ std::string keyOf(const Projection &projection, uint32_t rows) {
 }
 
 /// The rows that a form is measured at: what has tiles of few rows reads weights again and again
-/// for many, what has tiles of many computes in vain for few, and what has but one tile along the
-/// rows (`wide_tile`'s last field) is there for as many as fit it.
+/// for many, and what has tiles of many computes in vain for few.
 bool isWorthTiming(const KernelSignature &kernel, uint32_t rowsOfMatrix) {
   const std::vector<uint32_t> &fields = kernel.fields;
   constexpr uint32_t kMostTiles = 4, kFewRows = 16, kVain = 4;
@@ -64,10 +63,23 @@ bool isWorthTiming(const KernelSignature &kernel, uint32_t rowsOfMatrix) {
   if (kernel.form != "wide_tile" || fields.size() != 7)
     return true;
   const uint32_t tileRows = fields[1];
-  if (fields[6] != 0 && rowsOfMatrix > tileRows)
-    return false;
   return std::max(rowsOfMatrix, kFewRows) * kVain >= tileRows &&
          (tileRows >= 64 || rowsOfMatrix <= kMostTiles * tileRows);
+}
+
+/// Indices of kernels of the same projection: they share its operands, which can be gigabytes.
+using KernelsByProjection = std::vector<std::pair<Projection, std::vector<size_t>>>;
+
+absl::StatusOr<KernelsByProjection> byProjection(const KernelsFolder &folder) {
+  KernelsByProjection all;
+  for (size_t i = 0; i < folder.signatures.size(); ++i) {
+    EPIGRAPH_ASSIGN_OR_RETURN(const Projection projection, Projection::of(folder.signatures[i]));
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const auto &entry) { return entry.first == projection; });
+    (found == all.end() ? all.emplace_back(projection, std::vector<size_t>()) : *found)
+        .second.push_back(i);
+  }
+  return all;
 }
 
 class Tuner {
@@ -75,18 +87,9 @@ public:
   Tuner(Driver &driver, const KernelsFolder &folder, const TuneFlags &flags)
       : driver_(driver), folder_(folder), flags_(flags) {}
 
-  absl::StatusOr<std::string> run() {
+  absl::StatusOr<std::string> run(const KernelsByProjection &all) {
     EPIGRAPH_ASSIGN_OR_RETURN(library_,
                               driver_.loadKernels(folder_.cubin, folder_.kernels.kernels));
-    // Kernels of one projection share its operands, which can be gigabytes.
-    std::vector<std::pair<Projection, std::vector<size_t>>> all;
-    for (size_t i = 0; i < folder_.signatures.size(); ++i) {
-      EPIGRAPH_ASSIGN_OR_RETURN(const Projection projection, Projection::of(folder_.signatures[i]));
-      const auto found = std::find_if(all.begin(), all.end(),
-                                      [&](const auto &entry) { return entry.first == projection; });
-      (found == all.end() ? all.emplace_back(projection, std::vector<size_t>()) : *found)
-          .second.push_back(i);
-    }
     std::string table = kHeader;
     for (const auto &[projection, kernels] : all)
       EPIGRAPH_RETURN_IF_ERROR(tune(projection, kernels, table));
@@ -143,10 +146,11 @@ private:
 
 absl::Status tune(const TuneFlags &flags) {
   EPIGRAPH_ASSIGN_OR_RETURN(const KernelsFolder folder, readKernelsFolder(flags.folder));
+  EPIGRAPH_ASSIGN_OR_RETURN(const KernelsByProjection kernels, byProjection(folder));
   MemoryPool pool(uint64_t{1} << 50); // What the GPU has is what there is.
   EPIGRAPH_ASSIGN_OR_RETURN(const std::unique_ptr<Driver> driver, openDriver("cuda", pool, {}));
   Tuner tuner(*driver, folder, flags);
-  EPIGRAPH_ASSIGN_OR_RETURN(const std::string table, tuner.run());
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::string table, tuner.run(kernels));
   return writeFileAtomically(flags.output, table);
 }
 

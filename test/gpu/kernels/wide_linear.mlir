@@ -212,6 +212,13 @@ exec.kernel @grouped_swapped(%x: tensor<?x448xbf16>, %counts: tensor<40xi32>, %w
   exec.yield %y : tensor<?x320xbf16>
 }
 
+// Groups, streamed.
+exec.kernel @grouped_streamed(%x: tensor<?x448xbf16>, %counts: tensor<40xi32>, %w: tensor<40x320x448xbf16>, %bias: tensor<40x320xbf16>) -> tensor<?x320xbf16> attributes {wide_tile = array<i64: 1, 32, 128, 1, 1, 1, 1>} {
+  %y = epi.grouped_linear %x, %counts, %w bias %bias
+      : (tensor<?x448xbf16>, tensor<40xi32>, tensor<40x320x448xbf16>) bias tensor<40x320xbf16> -> tensor<?x320xbf16>
+  exec.yield %y : tensor<?x320xbf16>
+}
+
 // A bias for each group.
 exec.kernel @grouped_bias(%x: tensor<?x192xbf16>, %counts: tensor<7xi32>, %w: tensor<7x171x192xbf16>, %bias: tensor<7x171xbf16>) -> tensor<?x171xbf16> attributes {wide_tile = array<i64: 0, 64, 128, 1, 1, 1, 0>} {
   %y = epi.grouped_linear %x, %counts, %w bias %bias
@@ -300,6 +307,17 @@ exec.kernel @fp8_grouped(%x: tensor<?x448xf8E4M3FN>, %xs: tensor<?x4xf32>, %coun
 
 // All at once, for few rows.
 exec.kernel @fp8_grouped_gated(%x: tensor<?x512xf8E4M3FN>, %xs: tensor<?x4xf32>, %counts: tensor<9xi32>, %w: tensor<9x512x512xf8E4M3FN>, %ws: tensor<9x4x4xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) attributes {wide_tile = array<i64: 1, 32, 128, 1, 1, 1, 0>} {
+  %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
+      : (tensor<?x512xf8E4M3FN> scale tensor<?x4xf32>, tensor<9xi32>, tensor<9x512x512xf8E4M3FN> scale tensor<9x4x4xf32>) -> tensor<?x512xbf16>
+  %gate, %up = epi.split %y dim 1 : tensor<?x512xbf16> to tensor<?x256xbf16>, tensor<?x256xbf16>
+  %a = epi.silu %gate : tensor<?x256xbf16>
+  %h = epi.mul %a, %up : tensor<?x256xbf16>
+  %q, %s = epi.quantize %h {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+  exec.yield %q, %s : tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+}
+
+// All at once, streamed.
+exec.kernel @fp8_grouped_gated_streamed(%x: tensor<?x512xf8E4M3FN>, %xs: tensor<?x4xf32>, %counts: tensor<9xi32>, %w: tensor<9x512x512xf8E4M3FN>, %ws: tensor<9x4x4xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) attributes {wide_tile = array<i64: 0, 128, 128, 1, 1, 1, 1>} {
   %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
       : (tensor<?x512xf8E4M3FN> scale tensor<?x4xf32>, tensor<9xi32>, tensor<9x512x512xf8E4M3FN> scale tensor<9x4x4xf32>) -> tensor<?x512xbf16>
   %gate, %up = epi.split %y dim 1 : tensor<?x512xbf16> to tensor<?x256xbf16>, tensor<?x256xbf16>
