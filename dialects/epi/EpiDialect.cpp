@@ -1,6 +1,7 @@
 // Registration of the epi dialect; its types and attributes.
 #include "dialects/epi/Epi.h"
 #include "dialects/epi/FloatAssembly.h"
+#include "dialects/epi/Sampling.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -29,6 +30,10 @@ void EpiDialect::initialize() {
   addOperations<
 #define GET_OP_LIST
 #include "dialects/epi/EpiOps.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/epi/EpiSamplingOps.cpp.inc"
       >();
 }
 

@@ -4,6 +4,7 @@
 // split, the parts that are used.
 #include "passes/schedule/WorkEstimate.h"
 
+#include "dialects/epi/Sampling.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -106,6 +107,7 @@ double epigraph::countFlops(Operation *op, int64_t count, const StepShape &step)
         // A score for each expert, then one pass over them for each that is taken.
         return elements(route.getLogits()) * (kSoftmaxFlops + static_cast<double>(route.getTopK()));
       })
+      .Case([&](epi::ArgmaxOp argmax) { return elements(argmax.getX()); })
       .Case([&](epi::UnpermuteOp unpermute) {
         return 2 * elements(unpermute.getResult()) *
                static_cast<double>(typeOf(unpermute.getSlots()).getDimSize(1));
