@@ -1,5 +1,6 @@
 // Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
 // row by row, or the row builder if there is none. Elementwise operations may follow a projection.
+#include "codegen/cuda/ArgmaxKernel.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "dialects/ep/Ep.h"
 
@@ -35,6 +36,7 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
         return op.getUp() ? buildExpandedAttention(assembly, op) : buildMlaDecode(assembly, op);
       })
       .Case([&](epi::RouteOp op) { return buildRoute(assembly, op); })
+      .Case([&](epi::ArgmaxOp op) { return buildArgmax(assembly, op); })
       .Case([&](epi::PermuteOp op) { return buildPermute(assembly, op); })
       .Case([&](epi::UnpermuteOp op) { return buildUnpermute(assembly, op); })
       .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })

@@ -6,6 +6,7 @@
 // lane that has it wins, which makes the lower index win a tie. A chosen expert's key is then
 // put below all others.
 #include "codegen/cuda/KernelBuilders.h"
+#include "codegen/cuda/WarpChoice.h"
 
 #include <cstdint>
 #include <limits>
@@ -21,8 +22,6 @@ constexpr int64_t kWarps = 4;
 /// Experts of one lane at most: their scores and keys stay in registers.
 constexpr int64_t kMostPerLane = 32;
 constexpr double kNever = -std::numeric_limits<double>::infinity();
-/// Below the key of every number.
-constexpr int64_t kNoKey = std::numeric_limits<int32_t>::min();
 
 /// Which experts each lane has: `lanesOfGroup` neighbouring lanes, a power of two, share a group;
 /// each has `perLane` experts that follow one another.
@@ -77,16 +76,15 @@ public:
     computeScores(logits);
     Vals choices;
     for (int64_t place = 0; place < layout.perLane; ++place) {
-      // Adding 0 makes -0 the equal of 0 for keys, too.
-      Val choice = scores[place] + (bias.empty() ? e.f32(0.0) : bias[place]);
+      Val choice = bias.empty() ? scores[place] : scores[place] + bias[place];
       choices.push_back(existsOr(place, choice, kNever));
     }
     Val isKept = layout.groups > 1 ? keepBestGroups(choices) : Val();
     for (int64_t place = 0; place < layout.perLane; ++place) {
-      Val key = keyOf(choices[place]);
+      Val key = orderKey(choices[place]);
       if (isKept)
-        key = e.select(isKept, key, e.i32(kNoKey));
-      keys.push_back(layout.isFull() ? key : e.select(exists[place], key, e.i32(kNoKey)));
+        key = e.select(isKept, key, e.i32(kKeyBelowAll));
+      keys.push_back(layout.isFull() ? key : e.select(exists[place], key, e.i32(kKeyBelowAll)));
     }
     takeBest(ids, weights);
   }
@@ -94,17 +92,6 @@ public:
 private:
   Val existsOr(int64_t place, Val value, double otherwise) {
     return layout.isFull() ? value : e.select(exists[place], value, e.f32(otherwise));
-  }
-
-  /// An i32 that orders as the number `x` does.
-  Val keyOf(Val x) {
-    Val bits = e.bitcast(e.i32(), x);
-    return e.select(bits < 0, bits ^ std::numeric_limits<int32_t>::max(), bits);
-  }
-
-  /// The largest of the warp's i32 values.
-  Val largest(Val x) {
-    return e.ptx(e.i32(), "redux.sync.max.s32 $0, $1, 0xffffffff;", "=r,r", x)[0];
   }
 
   /// The first lane for which `condition` holds, 0 if there is none.
@@ -145,12 +132,12 @@ private:
 
   /// Whether this lane's group takes part.
   Val keepBestGroups(ArrayRef<Val> choices) {
-    Val key = e.select(group < layout.groups, keyOf(groupScore(choices)), e.i32(kNoKey));
+    Val key = e.select(group < layout.groups, orderKey(groupScore(choices)), e.i32(kKeyBelowAll));
     Vals state = e.forLoop(e.i32(0), e.i32(static_cast<int64_t>(op.getTopGroups())), e.i32(1),
                            {key, e.boolean(false)}, [&](Val, ArrayRef<Val> carried) -> Vals {
-                             Val best = firstLane(carried[0] == largest(carried[0]));
+                             Val best = firstLane(carried[0] == largestOfWarp(carried[0]));
                              Val isMine = group == best / layout.lanesOfGroup;
-                             return {e.select(isMine, e.i32(kNoKey), carried[0]),
+                             return {e.select(isMine, e.i32(kKeyBelowAll), carried[0]),
                                      e.logicalOr(carried[1], isMine)};
                            });
     return state[1];
@@ -194,7 +181,7 @@ private:
     Val topK = e.i32(static_cast<int64_t>(op.getTopK()));
     Vals taken = e.forLoop(e.i32(0), topK, e.i32(1), initial, [&](Val j, ArrayRef<Val> carried) {
       Best best = bestOfLane(carried.drop_front(3));
-      Val winner = firstLane(best.key == largest(best.key));
+      Val winner = firstLane(best.key == largestOfWarp(best.key));
       Val id = e.shuffle(firstExpert + best.place, winner);
       Val score = e.shuffle(best.score, winner);
       Val isMine = e.lane() == j;
@@ -202,7 +189,7 @@ private:
                 carried[2] + score};
       for (auto [place, key] : llvm::enumerate(carried.drop_front(3))) {
         Val isTaken = (firstExpert + static_cast<int64_t>(place)) == id;
-        next.push_back(e.select(isTaken, e.i32(kNoKey), key));
+        next.push_back(e.select(isTaken, e.i32(kKeyBelowAll), key));
       }
       return next;
     });
