@@ -104,6 +104,8 @@ static void listPartition(PassList &passes, const PipelineOptions &options) {
 static void listSchedule(PassList &passes, const PipelineOptions &options) {
   if (options.peerExchanges)
     passes.required(createLowerDispatchPass(), "the target's ranks write each other's memory");
+  if (options.argmaxOnTarget)
+    passes.optional(createMaterializeArgmaxPass());
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
   passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
   passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");

@@ -50,6 +50,8 @@ struct PipelineOptions {
   /// Whether the ranks' kernels exchange rows of experts through memory that they write for each
   /// other, and not through a communicator.
   bool peerExchanges = false;
+  /// Whether the target has a kernel that finds the largest logit, far from the host.
+  bool argmaxOnTarget = false;
   /// Whether kernels read the weights of projections in panels, as the CPU's do.
   bool packsWeights = true;
   /// 0 to kMaxFusionLevel.
@@ -66,8 +68,8 @@ struct PipelineOptions {
 void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
-/// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `peer-exchanges` and
-/// `fusion-level`.
+/// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `peer-exchanges`,
+/// `argmax-on-target` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

@@ -18,6 +18,7 @@ std::vector<ListedPass> allPasses() {
   all.fp8Activations = true;
   all.gatedEpilogues = true;
   all.peerExchanges = true;
+  all.argmaxOnTarget = true;
   std::vector<ListedPass> result;
   for (Phase phase : kPhases)
     llvm::move(passesOf(phase, all), std::back_inserter(result));

@@ -58,6 +58,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> peerExchanges{*this, "peer-exchanges",
                              llvm::cl::desc("ranks write rows into each other's memory"),
                              llvm::cl::init(false)};
+  Option<bool> argmaxOnTarget{*this, "argmax-on-target",
+                              llvm::cl::desc("functions with logits give the best token, too"),
+                              llvm::cl::init(false)};
   Option<int64_t> fusionLevel{*this, "fusion-level",
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
                               llvm::cl::init(kDefaultFusionLevel)};
@@ -78,6 +81,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.fp8Activations = fp8Activations;
     options.gatedEpilogues = gatedEpilogues;
     options.peerExchanges = peerExchanges;
+    options.argmaxOnTarget = argmaxOnTarget;
     options.fusionLevel = fusionLevel;
     options.batches = batches;
     return options;

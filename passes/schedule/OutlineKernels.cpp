@@ -1,6 +1,7 @@
 // One walk over each function in order. An operation's kernel is built from its operands backwards:
 // views are cloned into it, and what they view becomes an argument; the body of a fusion group is
 // spliced in behind them. Cost: linear. Unused views are erased at the end.
+#include "dialects/epi/Sampling.h"
 #include "dialects/exec/Exec.h"
 #include "passes/PassRemarks.h"
 #include "passes/schedule/Passes.h"
@@ -38,11 +39,11 @@ bool isScheduled(Operation &op) {
 bool isCompute(Operation &op) {
   return isa<epi::FusedOp, epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp, epi::EmbeddingOp,
              epi::RopeOp, epi::KvAppendOp, epi::AttentionOp, epi::MlaAttentionOp, epi::RouteOp,
-             epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::AddOp, epi::MulOp,
-             epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp, epi::CastOp,
-             epi::QuantizeOp, epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp, epi::JoinRowsOp,
-             ep::AssignReplicasOp, ep::DispatchSendOp, ep::DispatchReceiveOp, ep::CombineSendOp,
-             ep::CombineReceiveOp>(op);
+             epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::ArgmaxOp, epi::AddOp,
+             epi::MulOp, epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp,
+             epi::CastOp, epi::QuantizeOp, epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp,
+             epi::JoinRowsOp, ep::AssignReplicasOp, ep::DispatchSendOp, ep::DispatchReceiveOp,
+             ep::CombineSendOp, ep::CombineReceiveOp>(op);
 }
 
 /// Why an operation that no kernel can be built around stands here.

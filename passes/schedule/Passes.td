@@ -23,6 +23,20 @@ def HoistWeightsPass : Pass<"exec-hoist-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::exec::ExecDialect"];
 }
 
+def MaterializeArgmaxPass : Pass<"epi-materialize-argmax", "::mlir::ModuleOp"> {
+  let summary = "gives the token with the largest logit as a result of its own";
+  let description = [{
+    Every function with a result called "logits" (`epi.name`) gets an `epi.argmax` of it, and a result "best" behind the others.
+    A step of greedy decoding then copies one number for each sequence from the device to the host, and not a whole row of logits.
+
+    Precondition: run before `--exec-outline-kernels`, which makes it a kernel; the target has one for it. Postcondition: every
+    function with logits gives the best. Leaves alone: everything else, and functions that give it already.
+
+    Statistic: `functions` changed.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
 def OutlineKernelsPass : Pass<"exec-outline-kernels", "::mlir::ModuleOp"> {
   let summary = "outlines every computation into a kernel and a launch";
   let description = [{
