@@ -88,6 +88,8 @@ absl::Status DeviceStepMemory::allocate() {
   EPIGRAPH_ASSIGN_OR_RETURN(stagedHiddenRows, driver.allocateStaging(hidden, batches));
   EPIGRAPH_ASSIGN_OR_RETURN(
       stagedLogits, driver.allocateStaging(options.limits.sequences * options.logitBytes, results));
+  EPIGRAPH_ASSIGN_OR_RETURN(
+      stagedBest, driver.allocateStaging(options.limits.sequences * sizeof(int32_t), results));
   convertedLogits.resize(options.limits.sequences * options.limits.convertedLogits);
   return absl::OkStatus();
 }
@@ -128,6 +130,7 @@ void DeviceStepMemory::load(const StepBatch &batch, const RankProgram &program) 
     step.sequences = static_cast<int32_t>(batch.pageTable.size()) / batch.pageTableStride;
   step.peers = peers;
   stepExtent = {step.tokens, step.outputs, step.tokens, {}};
+  onlyBest = batch.onlyBest && program.best.address != nullptr;
   addItems(batch, step);
   count(step.tokens, step.outputs, step.counts);
   std::memcpy(stagedBlock->address(), &step, sizeof(step));
@@ -183,10 +186,11 @@ absl::Status DeviceStepMemory::send() {
 }
 
 absl::Status DeviceStepMemory::fetch(const RankProgram &program, bool wantHidden) {
-  const size_t logits = static_cast<size_t>(stepExtent.outputs) * program.logits.rowBytes;
-  if (logits != 0)
-    EPIGRAPH_RETURN_IF_ERROR(
-        driver.copyOut({stagedLogits->address(), logits}, program.logits.address));
+  const RowArray &output = onlyBest ? program.best : program.logits;
+  DeviceMemory &staged = onlyBest ? *stagedBest : *stagedLogits;
+  const size_t bytes = static_cast<size_t>(stepExtent.outputs) * output.rowBytes;
+  if (bytes != 0)
+    EPIGRAPH_RETURN_IF_ERROR(driver.copyOut({staged.address(), bytes}, output.address));
   const size_t hidden = static_cast<size_t>(stepExtent.tokens) * program.hidden.rowBytes;
   if (!wantHidden || hidden == 0)
     return absl::OkStatus();
@@ -201,7 +205,7 @@ absl::Status DeviceStepMemory::fetch(const RankProgram &program, bool wantHidden
 
 void DeviceStepMemory::finish(const RankProgram &program) {
   const RowArray &logits = program.logits;
-  if (logits.dtype != plan::DType::F32)
+  if (!onlyBest && logits.dtype != plan::DType::F32)
     convertToFloat32(stagedLogits->address(), logits.dtype,
                      static_cast<size_t>(stepExtent.outputs) * elementsOfRow(logits),
                      convertedLogits.data());
@@ -209,11 +213,15 @@ void DeviceStepMemory::finish(const RankProgram &program) {
 
 StepResult DeviceStepMemory::result(const RankProgram &program, bool wantHidden) const {
   const RowArray &logits = program.logits;
+  const size_t outputs = static_cast<size_t>(stepExtent.outputs);
   StepResult result;
-  result.logits = {logits.dtype == plan::DType::F32
-                       ? reinterpret_cast<const float *>(stagedLogits->address())
-                       : convertedLogits.data(),
-                   static_cast<size_t>(stepExtent.outputs) * elementsOfRow(logits)};
+  if (onlyBest)
+    result.best.emplace(reinterpret_cast<const int32_t *>(stagedBest->address()), outputs);
+  else
+    result.logits = {logits.dtype == plan::DType::F32
+                         ? reinterpret_cast<const float *>(stagedLogits->address())
+                         : convertedLogits.data(),
+                     outputs * elementsOfRow(logits)};
   if (wantHidden && stepExtent.tokens != 0) {
     const RowArray &hidden = program.hidden;
     result.hidden.resize(static_cast<size_t>(stepExtent.tokens) * elementsOfRow(hidden));

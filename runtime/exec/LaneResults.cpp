@@ -1,35 +1,49 @@
 #include "runtime/exec/LaneResults.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "runtime/base/Status.h"
 
 namespace epigraph {
 
-size_t LaneResults::numbersOf(const StepBatch &batch, bool wantHidden) const {
-  return batch.outputRows.size() * static_cast<size_t>(info.vocab) +
+size_t LaneResults::numbersOf(const StepBatch &batch, bool hasBest, bool wantHidden) const {
+  return batch.outputRows.size() * numbersOfOutput(hasBest) +
          (wantHidden ? batch.ids.size() * static_cast<size_t>(info.hidden) : 0);
 }
 
 absl::StatusOr<std::vector<StepResult>>
 LaneResults::gather(absl::Span<const StepBatch> batches, const StepResult &own, bool wantHidden) {
+  // Of all ranks or of none: they run the same function.
+  const bool hasBest = own.best.has_value();
   std::vector<float> numbers(own.logits.begin(), own.logits.end());
+  if (hasBest)
+    for (const int32_t token : *own.best)
+      numbers.push_back(std::bit_cast<float>(token));
   numbers.insert(numbers.end(), own.hidden.begin(), own.hidden.end());
   size_t most = 0;
   for (const StepBatch &batch : batches)
-    most = std::max(most, numbersOf(batch, wantHidden));
+    most = std::max(most, numbersOf(batch, hasBest, wantHidden));
   EPIGRAPH_RETURN_IF_ERROR(exchange(numbers, most));
 
+  best.assign(lanes.size(), {});
   std::vector<StepResult> results;
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
     const std::vector<float> &all = lanes[lane];
-    if (all.size() != numbersOf(batches[lane], wantHidden))
+    if (all.size() != numbersOf(batches[lane], hasBest, wantHidden))
       return absl::InternalError("the results of another rank do not fit its batch; report this");
-    const size_t logits = batches[lane].outputRows.size() * static_cast<size_t>(info.vocab);
+    const size_t outputs = batches[lane].outputRows.size() * numbersOfOutput(hasBest);
+    const absl::Span<const float> ofOutputs(all.data(), outputs);
     StepResult &result = results.emplace_back();
-    result.logits = {all.data(), logits};
-    result.hidden.assign(all.begin() + static_cast<std::ptrdiff_t>(logits), all.end());
+    if (hasBest) {
+      for (const float bits : ofOutputs)
+        best[lane].push_back(std::bit_cast<int32_t>(bits));
+      result.best = best[lane];
+    } else {
+      result.logits = ofOutputs;
+    }
+    result.hidden.assign(all.begin() + static_cast<std::ptrdiff_t>(outputs), all.end());
   }
   return results;
 }

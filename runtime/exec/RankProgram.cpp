@@ -40,6 +40,7 @@ public:
 private:
   absl::Status resolveInputs(uint32_t hidden);
   absl::Status resolveOutputs(uint32_t vocab, uint32_t hidden);
+  absl::Status resolveBest(const plan::Output &output);
   absl::Status resolveStep(const plan::Step &step);
   absl::StatusOr<LaunchAction> resolveLaunch(const plan::Launch &launch);
   absl::Status checkCacheMaps(const plan::Launch &launch) const;
@@ -104,8 +105,10 @@ absl::Status Resolver::resolveOutputs(uint32_t vocab, uint32_t hidden) {
   for (const plan::Output *output : *function.outputs()) {
     const std::string_view name = output->name()->string_view();
     const bool isLogits = name == "logits";
+    if (name == "best")
+      EPIGRAPH_RETURN_IF_ERROR(resolveBest(*output));
     if (!isLogits && name != "hidden")
-      continue; // nobody can ask for it
+      continue; // nobody else can ask for it
     const RowArray array = bufferOf(*output->source());
     const plan::RowKind kind = isLogits ? plan::RowKind::Outputs : plan::RowKind::Tokens;
     const uint64_t width = isLogits ? vocab : hidden;
@@ -118,6 +121,14 @@ absl::Status Resolver::resolveOutputs(uint32_t vocab, uint32_t hidden) {
   }
   return program.logits.address ? absl::OkStatus()
                                 : unsupported(where, "there is no output 'logits'");
+}
+
+absl::Status Resolver::resolveBest(const plan::Output &output) {
+  program.best = bufferOf(*output.source());
+  if (program.best.dtype != plan::DType::I32 || program.best.rowBytes != sizeof(int32_t) ||
+      program.best.rows.kind != plan::RowKind::Outputs || program.best.rows.factor != 1)
+    return unsupported(where, "output 'best' is not one I32 for each output row");
+  return absl::OkStatus();
 }
 
 absl::Status Resolver::resolveStep(const plan::Step &step) {

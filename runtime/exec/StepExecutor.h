@@ -4,6 +4,7 @@
 #define EPIGRAPH_RUNTIME_EXEC_STEPEXECUTOR_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ struct StepBatch {
   std::vector<int32_t> outputRows; ///< token rows whose logits are wanted
   /// [tokens][hidden]: the second input of function "mtp", else empty.
   std::vector<float> hidden;
+  /// Of the logits only the largest matter; see StepResult::best.
+  bool onlyBest = false;
 };
 
 /// What a model is, as far as driving it needs to know.
@@ -49,6 +52,10 @@ struct ModelInfo {
 /// One rank's results; the spans are valid until the next step.
 struct StepResult {
   absl::Span<const float> logits; ///< [outputs][vocab]
+  /// [outputs] the token with the largest logit, the first of equal ones; -1 where a logit is not a
+  /// number. In place of the logits, where the batch asked for no more and the executor knows it
+  /// without them: logits are large, and far away where a device computes them.
+  std::optional<absl::Span<const int32_t>> best;
   /// [tokens][hidden] after the final norm, as float32. Filled only on request.
   std::vector<float> hidden;
 };

@@ -48,7 +48,8 @@ private:
   void admit();
   void buildBatch(size_t lane);
   void feed(size_t lane, Sequence &sequence, size_t count);
-  absl::Status takeTokens(size_t lane, absl::Span<const float> logits);
+  absl::StatusOr<int32_t> bestToken(const StepResult &result, size_t row) const;
+  absl::Status takeTokens(size_t lane, const StepResult &result);
   void append(Sequence &sequence, int32_t token);
   void account(double seconds);
   bool isDecoding(const Sequence &sequence) const {
@@ -78,10 +79,11 @@ absl::StatusOr<GenerationReport> Generator::run() {
     if (stepPrefillTokens + stepDecodeTokens == 0)
       break;
     const Clock::time_point stepStart = Clock::now();
-    EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> results, driver.step("main", false));
+    EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> results,
+                              driver.step("main", /*wantHidden=*/false, /*onlyBest=*/true));
     account(secondsSince(stepStart));
     for (size_t lane = 0; lane < running.size(); ++lane)
-      EPIGRAPH_RETURN_IF_ERROR(takeTokens(lane, results[lane].logits));
+      EPIGRAPH_RETURN_IF_ERROR(takeTokens(lane, results[lane]));
   }
   if (nextRequest < requests.size())
     return withCode(
@@ -174,13 +176,21 @@ void Generator::feed(size_t lane, Sequence &sequence, size_t count) {
   sequence.fed += count;
 }
 
-absl::Status Generator::takeTokens(size_t lane, absl::Span<const float> logits) {
+absl::StatusOr<int32_t> Generator::bestToken(const StepResult &result, size_t row) const {
   const size_t vocab = static_cast<size_t>(driver.info().vocab);
+  if (!result.best)
+    return greedyToken(result.logits.subspan(row * vocab, vocab));
+  const int32_t token = (*result.best)[row];
+  if (token < 0)
+    return logitIsNotANumber("some token");
+  return token;
+}
+
+absl::Status Generator::takeTokens(size_t lane, const StepResult &result) {
   for (const Turn &turn : turns[lane]) {
     if (turn.outputRow < 0)
       continue;
-    const absl::StatusOr<int32_t> token =
-        greedyToken(logits.subspan(static_cast<size_t>(turn.outputRow) * vocab, vocab));
+    const absl::StatusOr<int32_t> token = bestToken(result, static_cast<size_t>(turn.outputRow));
     if (!token.ok())
       return withContext(token.status(), absl::StrCat("prompt ", turn.sequence->request + 1,
                                                       ", position ", turn.sequence->fed - 1));

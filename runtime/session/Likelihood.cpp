@@ -5,8 +5,15 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "runtime/base/ErrorCode.h"
+#include "runtime/base/StringView.h"
 
 namespace epigraph {
+
+absl::Status logitIsNotANumber(std::string_view token) {
+  return absl::DataLossError(absl::StrCat(
+      "the logit of ", abslView(token),
+      " is not a number; the checkpoint's weights are damaged, or overflow in this precision"));
+}
 
 absl::StatusOr<int32_t> greedyToken(absl::Span<const float> logits) {
   if (logits.empty())
@@ -14,9 +21,7 @@ absl::StatusOr<int32_t> greedyToken(absl::Span<const float> logits) {
   size_t best = 0;
   for (size_t id = 0; id < logits.size(); ++id) {
     if (std::isnan(logits[id]))
-      return absl::DataLossError(absl::StrCat(
-          "the logit of token ", id,
-          " is not a number; the checkpoint's weights are damaged, or overflow in this precision"));
+      return logitIsNotANumber(absl::StrCat("token ", id));
     if (logits[id] > logits[best])
       best = id;
   }

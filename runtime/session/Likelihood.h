@@ -3,11 +3,15 @@
 #define EPIGRAPH_RUNTIME_SESSION_LIKELIHOOD_H
 
 #include <cstdint>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 namespace epigraph {
+
+/// DataLoss: the logit of `token`, in words, is not a number.
+absl::Status logitIsNotANumber(std::string_view token);
 
 /// The most likely token; the lowest id wins ties.
 /// Errors: DataLoss when a logit is not a number, Internal for an empty row.

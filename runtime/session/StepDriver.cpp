@@ -32,12 +32,14 @@ StepDriver::StepDriver(StepExecutor &executor, Interrupted interrupted)
   batches.resize(allLanes.size());
 }
 
-absl::StatusOr<std::vector<StepResult>> StepDriver::step(std::string_view function,
-                                                         bool wantHidden) {
+absl::StatusOr<std::vector<StepResult>> StepDriver::step(std::string_view function, bool wantHidden,
+                                                         bool onlyBest) {
   if (interrupted && interrupted())
     return absl::CancelledError(absl::StrCat("interrupted after ", steps, " steps"));
-  for (size_t i = 0; i < allLanes.size(); ++i)
+  for (size_t i = 0; i < allLanes.size(); ++i) {
     batches[i] = allLanes[i].builder.finish();
+    batches[i].onlyBest = onlyBest;
+  }
   if (function == "main" && info().hasDecode &&
       std::any_of(batches.begin(), batches.end(), decodes))
     function = "decode";
@@ -54,8 +56,10 @@ absl::Status StepDriver::checkResults(const std::vector<StepResult> &results,
   for (size_t i = 0; fits && i < results.size(); ++i) {
     const size_t vocab = static_cast<size_t>(info().vocab);
     const size_t hidden = static_cast<size_t>(info().hidden);
-    fits = results[i].logits.size() == batches[i].outputRows.size() * vocab &&
-           (!wantHidden || results[i].hidden.size() == batches[i].ids.size() * hidden);
+    const size_t outputs = batches[i].outputRows.size();
+    const bool hasAll = results[i].best ? batches[i].onlyBest && results[i].best->size() == outputs
+                                        : results[i].logits.size() == outputs * vocab;
+    fits = hasAll && (!wantHidden || results[i].hidden.size() == batches[i].ids.size() * hidden);
   }
   return fits ? absl::OkStatus()
               : absl::InternalError("the results of a step do not fit its batch; report this");

@@ -43,7 +43,9 @@ public:
   /// all lanes run one function, since their ranks meet in its exchanges.
   /// Errors: the executor's; Cancelled; Internal when the executor's results do not fit the
   /// batches.
-  absl::StatusOr<std::vector<StepResult>> step(std::string_view function, bool wantHidden);
+  /// `onlyBest`: of the logits, the largest alone matter; see StepResult::best.
+  absl::StatusOr<std::vector<StepResult>> step(std::string_view function, bool wantHidden,
+                                               bool onlyBest = false);
 
   /// Errors: InvalidArgument for no tokens or an id outside the vocabulary, OutOfRange for more
   /// tokens than the context, ResourceExhausted for `positions` that the caches have no pages for.

@@ -25,7 +25,8 @@ constexpr char kFooter[] = R"(Examples:
 A decode step has one new token of each of --batch sequences, each with --context tokens in the
 caches; a prefill step has --prefill tokens of one sequence. Tokens are random, and so is what lies
 in the caches. Times are medians over --steps steps after a few that do not count: `ms` from the
-batch to its logits in the host's memory, `host_ms` what of it the host was busy with.
+batch to its results in the host's memory (the best tokens where the target finds them, else the
+logits), `host_ms` what of it the host was busy with.
 
 Kernels one by one, and models beside transformers, are measured on a GPU by bench/gpu/run.py: see
 docs/how-to/test-on-a-gpu.md.)";
@@ -62,6 +63,7 @@ double median(std::vector<double> values) {
 StepBatch batchOf(const Work &work, const ModelInfo &info) {
   std::mt19937 random(1);
   StepBatch batch;
+  batch.onlyBest = true; // As generation asks.
   const int32_t length = work.context + work.tokens;
   batch.pageTableStride = static_cast<int32_t>((length + kPageTokens - 1) / kPageTokens);
   for (int32_t row = 0; row < work.sequences; ++row) {

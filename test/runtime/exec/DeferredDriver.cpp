@@ -77,6 +77,7 @@ absl::Status DeferredDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> s
 }
 
 absl::Status DeferredDriver::copyOut(absl::Span<uint8_t> result, const uint8_t *source) {
+  asked.copiedOut += result.size();
   return copy(result.data(), source, result.size());
 }
 

@@ -24,6 +24,7 @@ struct DeferredWork {
   int launches = 0; ///< asked for, in recordings or not
   int recordings = 0;
   size_t copiedIn = 0;  ///< bytes of the last copy to the device
+  size_t copiedOut = 0; ///< bytes of all copies from it
   absl::Status failure; ///< of the next synchronize()
 };
 

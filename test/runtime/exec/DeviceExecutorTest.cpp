@@ -49,6 +49,29 @@ TEST_F(DeviceExecutorTest, RunsWithoutRecordings) {
   EXPECT_EQ(work.replays, 0);
 }
 
+TEST_F(DeviceExecutorTest, GenerationCopiesTokensAlone) {
+  expectGreedyTexts(*load(), 12);
+  EXPECT_EQ(work.copiedOut, 12u * 5 * sizeof(int32_t));
+  work.copiedOut = 0;
+  TestArtifactOptions options;
+  options.givesBest = false;
+  expectGreedyTexts(*load(options), 12);
+  EXPECT_EQ(work.copiedOut, 12u * 5 * kVocab * sizeof(float));
+}
+
+TEST_F(DeviceExecutorTest, GivesTheBestInPlaceOfLogits) {
+  const std::unique_ptr<PlanExecutor> executor = load();
+  StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}, true};
+  const auto results = executor->step("main", {batch}, false);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_TRUE((*results)[0].logits.empty());
+  ASSERT_TRUE((*results)[0].best.has_value());
+  ASSERT_EQ((*results)[0].best->size(), 1u);
+  const std::vector<float> logits = logitsAfter({5});
+  EXPECT_EQ((*results)[0].best->front(),
+            std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
 TEST_F(DeviceExecutorTest, CopiesOnlyWhatAStepHas) {
   TestArtifactOptions options;
   options.batchTokens = 4096;

@@ -1,5 +1,6 @@
 // The kernels of the test model (TestModel.h), built as a library like an artifact's. Some
 // misbehave when they see certain tokens.
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstring>
@@ -117,6 +118,14 @@ KERNEL test_head(void *const *args, const KernelStep *step, int64_t rows, int64_
         sum += z[step->outputRows[row] * kHidden + h] * head[v * kHidden + h];
       logits[row * kVocab + v] = sum;
     }
+}
+
+/// logits [outputs][vocab] -> best [outputs]: the token with the largest.
+KERNEL test_best(void *const *args, const KernelStep *, int64_t rows, int64_t, int64_t) {
+  const auto *logits = static_cast<const float *>(args[0]);
+  auto *best = static_cast<int32_t *>(args[1]);
+  for (int64_t row = 0; row < rows; ++row, logits += kVocab)
+    best[row] = static_cast<int32_t>(std::max_element(logits, logits + kVocab) - logits);
 }
 
 /// ids, hidden [tokens][hidden] bf16, table -> logits [outputs][vocab], bf16: the id-th row of the

@@ -82,6 +82,19 @@ TEST(Generator, ManyRequestsGiveEachItsOwnText) {
   expectResults(model, mixedRequests());
 }
 
+TEST(Generator, TakesTheBestFromAModelThatGivesIt) {
+  ModelInfo info = toyInfo();
+  info.ranks = info.lanes = 2;
+  info.dataParallelAttention = true;
+  ToyModel model(info);
+  model.givesBest = true;
+  expectResults(model, mixedRequests());
+  model.breaksLogits = true;
+  Session session(model);
+  expectError(session.generate({GenerationRequest{promptOf(4, 1), 4, {}}}),
+              absl::StatusCode::kDataLoss, "prompt 1, position 3: the logit of some token");
+}
+
 TEST(Generator, LanesHaveSequencesOfTheirOwn) {
   ModelInfo info = toyInfo();
   info.ranks = info.lanes = 4;

@@ -1,5 +1,6 @@
 #include "test/runtime/session/ToyModel.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "gtest/gtest.h"
@@ -79,6 +80,7 @@ ToyModel::ToyModel(ModelInfo info) : modelInfo(info), check(info) {
   mainCaches.assign(lanes, empty);
   mtpCaches.assign(lanes, empty);
   logits.resize(lanes);
+  best.resize(lanes);
 }
 
 absl::StatusOr<std::vector<StepResult>>
@@ -130,6 +132,7 @@ void ToyModel::runLane(size_t lane, bool isMtp, const StepBatch &batch, bool wan
     return ids;
   };
   logits[lane].clear();
+  best[lane].clear();
   for (const int32_t row : batch.outputRows) {
     const size_t token = static_cast<size_t>(row);
     std::vector<float> hiddens;
@@ -140,8 +143,13 @@ void ToyModel::runLane(size_t lane, bool isMtp, const StepBatch &batch, bool wan
     if (breaksLogits)
       numbers[5] = NAN;
     logits[lane].insert(logits[lane].end(), numbers.begin(), numbers.end());
+    const auto largest = std::max_element(numbers.begin(), numbers.end()) - numbers.begin();
+    best[lane].push_back(breaksLogits ? -1 : static_cast<int32_t>(largest));
   }
-  result.logits = logits[lane];
+  if (givesBest && batch.onlyBest)
+    result.best = best[lane];
+  else
+    result.logits = logits[lane];
   for (size_t token = 0; wantHidden && token < batch.ids.size(); ++token) {
     const std::vector<float> hidden = toyHidden(idsOf(token), modelInfo.hidden);
     result.hidden.insert(result.hidden.end(), hidden.begin(), hidden.end());

@@ -39,6 +39,8 @@ public:
   std::function<absl::Status()> beforeStep;
   /// Makes one logit of every row NaN.
   bool breaksLogits = false;
+  /// Gives the best tokens in place of logits, where a batch asks for no more.
+  bool givesBest = false;
 
 private:
   struct Slot {
@@ -56,6 +58,7 @@ private:
   BatchCheck check;
   std::vector<Caches> mainCaches, mtpCaches; ///< by lane
   std::vector<std::vector<float>> logits;    ///< by lane
+  std::vector<std::vector<int32_t>> best;    ///< by lane
 };
 
 /// A toy with small limits: 8 tokens and 3 sequences a step, a context of 200, vocabulary 29.
