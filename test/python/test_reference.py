@@ -128,6 +128,7 @@ PASSES = {
                                            "--ep-partition-experts=ranks=2",
     "--ep-lower-dispatch": "partition",
     "--ep-decompose-dispatch": "partition",
+    "--epi-materialize-argmax": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",
     "--exec-start-collectives": OUTLINED,
