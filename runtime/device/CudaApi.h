@@ -51,6 +51,7 @@ namespace epigraph {
   X(eventCreate, cuEventCreate)                                                                    \
   X(eventDestroy, cuEventDestroy)                                                                  \
   X(eventRecord, cuEventRecord)                                                                    \
+  X(eventRecordWithFlags, cuEventRecordWithFlags)                                                  \
   X(eventSynchronize, cuEventSynchronize)                                                          \
   X(eventElapsedTime, cuEventElapsedTime)                                                          \
   X(graphInstantiate, cuGraphInstantiateWithFlags)                                                 \

@@ -227,8 +227,11 @@ absl::StatusOr<std::unique_ptr<TimeMark>> CudaDriver::createMark() {
 
 absl::Status CudaDriver::place(TimeMark &mark) {
   context->use();
-  return context->check(context->api().eventRecord(static_cast<CudaMark &>(mark).event, stream),
-                        "recording an event");
+  // In a recording, the mark is to be placed in each replay, and read from outside.
+  const unsigned flags = isRecording ? CU_EVENT_RECORD_EXTERNAL : CU_EVENT_RECORD_DEFAULT;
+  return context->check(
+      context->api().eventRecordWithFlags(static_cast<CudaMark &>(mark).event, stream, flags),
+      "recording an event");
 }
 
 absl::StatusOr<std::chrono::nanoseconds> CudaDriver::between(const TimeMark &from,
@@ -249,14 +252,17 @@ absl::StatusOr<std::chrono::nanoseconds> CudaDriver::between(const TimeMark &fro
 absl::Status CudaDriver::beginRecording() {
   context->use();
   // Other threads, those of NCCL above all, may go on allocating meanwhile.
-  return context->check(
-      context->api().streamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-      "starting to record");
+  EPIGRAPH_RETURN_IF_ERROR(
+      context->check(context->api().streamBeginCapture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
+                     "starting to record"));
+  isRecording = true;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<RecordedWork>> CudaDriver::endRecording() {
   const CudaApi &api = context->api();
   CUgraph captured = nullptr;
+  isRecording = false;
   context->use();
   EPIGRAPH_RETURN_IF_ERROR(
       context->check(api.streamEndCapture(stream, &captured), "ending a recording"));

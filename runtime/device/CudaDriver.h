@@ -73,6 +73,7 @@ private:
   std::shared_ptr<CudaContext> context;
   MemoryPool &pool;
   CUstream stream = nullptr;
+  bool isRecording = false;
   std::unique_ptr<CudaUpload> upload; ///< once there are constants
 };
 

@@ -82,7 +82,7 @@ public:
       : artifact(artifact), plan(*artifact.plan()), options(options),
         onDevice(isDevicePlan(*artifact.plan())),
         threads(options.threads, static_cast<int>(plan.ranks())),
-        loaded(std::make_unique<LoadedRanks>()) {}
+        takesLong(onDevice), loaded(std::make_unique<LoadedRanks>()) {}
 
   absl::StatusOr<std::unique_ptr<LoadedRanks>> load();
 
@@ -107,6 +107,8 @@ private:
   RowShare here{0, 0}; ///< ranks of this process
   uint64_t weightBytesHere = 0;
   uint64_t weightBytesLoaded = 0;
+  /// Whether weights are copied or made, rather than mapped.
+  const bool takesLong;
   std::unique_ptr<LoadedRanks> loaded;
 };
 
@@ -265,17 +267,15 @@ RankParts RankLoader::partsOf(Driver &driver) {
   parts.loaded = [this](uint64_t bytes) { addLoaded(bytes); };
   parts.recorded = [this](size_t done, size_t all) {
     if (options.progress)
-      options.progress("recording steps", static_cast<double>(done) / static_cast<double>(all));
+      options.progress({"recording steps", done, all, false});
   };
   return parts;
 }
 
 void RankLoader::addLoaded(uint64_t bytes) {
   weightBytesLoaded += bytes;
-  // A CPU only maps them.
-  if (onDevice && options.progress)
-    options.progress("loading weights",
-                     static_cast<double>(weightBytesLoaded) / static_cast<double>(weightBytesHere));
+  if (takesLong && options.progress)
+    options.progress({"loading weights", weightBytesLoaded, weightBytesHere, true});
 }
 
 } // namespace

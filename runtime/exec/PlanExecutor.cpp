@@ -60,6 +60,24 @@ absl::StatusOr<std::vector<StepResult>> PlanExecutor::step(std::string_view func
   return results;
 }
 
+absl::StatusOr<std::vector<std::chrono::nanoseconds>>
+PlanExecutor::profile(std::string_view function, absl::Span<const StepBatch> batches, int steps) {
+  constexpr int kUncounted = 2;
+  for (int i = 0; i < kUncounted; ++i)
+    EPIGRAPH_RETURN_IF_ERROR(step(function, batches, false).status());
+  absl::Status status;
+  for (const std::unique_ptr<RankState> &rank : loaded->ranks)
+    rank->beginProfile();
+  for (int i = 0; i < steps && status.ok(); ++i)
+    status = step(function, batches, false).status();
+  std::vector<std::chrono::nanoseconds> times;
+  for (const std::unique_ptr<RankState> &rank : loaded->ranks)
+    if (std::vector<std::chrono::nanoseconds> ofRank = rank->endProfile(); times.empty())
+      times = std::move(ofRank);
+  EPIGRAPH_RETURN_IF_ERROR(status);
+  return times;
+}
+
 absl::Status PlanExecutor::check(std::string_view function, absl::Span<const StepBatch> batches,
                                  bool wantHidden) {
   const ModelInfo &info = loaded->info;

@@ -21,9 +21,17 @@ namespace epigraph {
 
 struct LoadedRanks;
 
-/// Told while an executor loads: what, and which share of it is done. On a CPU nothing takes long,
-/// and nothing is told.
-using LoadProgress = std::function<void(std::string_view what, double share)>;
+/// A part of loading that may take long, and how far it has come.
+struct LoadStage {
+  std::string_view what; ///< "loading weights"
+  uint64_t done = 0;
+  uint64_t total = 0;
+  bool countsBytes = false; ///< rather than things
+};
+
+/// Told while an executor loads. Weights that are only mapped take no time, and nothing is told of
+/// them.
+using LoadProgress = std::function<void(const LoadStage &stage)>;
 
 struct PlanExecutorOptions {
   /// Threads of all ranks together, divided among them; 0: as many as there are processors.
@@ -59,6 +67,11 @@ public:
   const ModelInfo &info() const override;
   absl::StatusOr<std::vector<StepResult>>
   step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) override;
+
+  /// What each step of the plan's `function` takes on the first rank of this process, in the plan's
+  /// order: medians of `steps` runs of one step, whose actions do not overlap. Errors as of step.
+  absl::StatusOr<std::vector<std::chrono::nanoseconds>>
+  profile(std::string_view function, absl::Span<const StepBatch> batches, int steps);
 
   /// What was reserved, without caches, and for each page of them.
   const MemoryNeed &memoryNeed() const;

@@ -33,7 +33,8 @@ size_t shareBytes(const CollectiveAction &action) {
 
 RankRunner::RankRunner(Driver &driver, const MeshSeat &seat) : driver(driver), seat(seat) {}
 
-absl::Status RankRunner::run(const RankProgram &program, const StepExtent &extent) {
+absl::Status RankRunner::run(const RankProgram &program, const StepExtent &extent,
+                             const BeforeAction &before) {
   lastTime = StepTime();
   underWay.clear(); // a step that failed may have left some
   finished = 0;
@@ -41,9 +42,12 @@ absl::Status RankRunner::run(const RankProgram &program, const StepExtent &exten
   for (const int64_t most : program.receivedRows)
     received.push_back(mostReceived(most, program.batchTokens, extent));
   Timed timed(lastTime.total);
-  for (const Action &action : program.actions) {
+  for (size_t i = 0; i < program.actions.size(); ++i) {
     begun.fetch_add(1, std::memory_order_relaxed);
-    if (absl::Status status = runAction(action, extent); !status.ok()) {
+    absl::Status status = before ? before(i) : absl::OkStatus();
+    if (status.ok())
+      status = runAction(program.actions[i], extent);
+    if (!status.ok()) {
       seat.expert->abort(status);
       seat.tensor->abort(status);
       return status;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,12 +31,16 @@ struct StepTime {
 
 class RankRunner {
 public:
+  /// Called before each action of a program, with its index.
+  using BeforeAction = std::function<absl::Status(size_t action)>;
+
   /// All arguments must outlive it.
   RankRunner(Driver &driver, const MeshSeat &seat);
 
   /// Runs `program` on a step of `extent`; on a device, asks for all of it to be done. Errors name
   /// the rank and the place in the model; the other ranks are told.
-  absl::Status run(const RankProgram &program, const StepExtent &extent);
+  absl::Status run(const RankProgram &program, const StepExtent &extent,
+                   const BeforeAction &before = nullptr);
 
   /// Of the last step.
   const StepTime &time() const { return lastTime; }

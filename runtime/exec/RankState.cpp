@@ -211,13 +211,32 @@ void RankState::runStep() {
     lastTime.total = Clock::now() - start;
 }
 
-absl::Status RankState::runLoaded() {
-  EPIGRAPH_RETURN_IF_ERROR(memory->send());
+absl::Status RankState::runProgram() {
   StepExtent extent = memory->extent();
   extent.laneTokens = laneTokens;
+  if (isProfiled) {
+    if (!profiler)
+      profiler.emplace(driver, rankRunner, *current, extent);
+    EPIGRAPH_RETURN_IF_ERROR(profiler->run());
+    return profiler->collect();
+  }
   const RecordedWork *recorded =
       current == decoding ? recordings.find(extent, takesShares) : nullptr;
-  EPIGRAPH_RETURN_IF_ERROR(recorded ? driver.replay(*recorded) : rankRunner.run(*current, extent));
+  return recorded ? driver.replay(*recorded) : rankRunner.run(*current, extent);
+}
+
+std::vector<std::chrono::nanoseconds> RankState::endProfile() {
+  isProfiled = false;
+  std::vector<std::chrono::nanoseconds> times;
+  if (profiler)
+    times = profiler->medians();
+  profiler.reset();
+  return times;
+}
+
+absl::Status RankState::runLoaded() {
+  EPIGRAPH_RETURN_IF_ERROR(memory->send());
+  EPIGRAPH_RETURN_IF_ERROR(runProgram());
   EPIGRAPH_RETURN_IF_ERROR(memory->fetch(*current, wantsHidden));
   if (driver.hostAddressable()) {
     lastTime = rankRunner.time();

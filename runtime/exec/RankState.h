@@ -22,6 +22,7 @@
 #include "runtime/exec/RecordedSteps.h"
 #include "runtime/exec/StepExecutor.h"
 #include "runtime/exec/StepMemory.h"
+#include "runtime/exec/StepProfiler.h"
 #include "runtime/exec/Weights.h"
 
 namespace epigraph {
@@ -50,6 +51,10 @@ public:
   /// `laneTokens`: of the lane that has most in the step.
   void load(std::string_view function, const StepBatch &batch, int64_t laneTokens, bool wantHidden);
   void runStep();
+  /// The next steps, until endProfile(), are runs of one and the same, and their actions are timed.
+  void beginProfile() { isProfiled = true; }
+  /// What each action took, in the program's order.
+  std::vector<std::chrono::nanoseconds> endProfile();
 
   /// Of the last step.
   const absl::Status &status() const { return lastStatus; }
@@ -74,6 +79,7 @@ private:
   absl::Status reachPeers(const plan::Plan &plan, DeviceStepMemory &steps);
   absl::Status runLoaded();
   absl::Status waitForDevice();
+  absl::Status runProgram();
   const RankProgram &program(std::string_view function) const {
     return programs.find(function)->second;
   }
@@ -95,6 +101,8 @@ private:
   RecordedSteps recordings;
   bool takesShares = false; ///< ranks divide the tokens of a step among them
 
+  bool isProfiled = false;
+  std::optional<StepProfiler> profiler; ///< from the first step that is profiled
   const RankProgram *current = nullptr;
   int64_t laneTokens = 0;
   bool wantsHidden = false;

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/Status.h"
+#include "tools/epigraph/BenchProfile.h"
 #include "tools/epigraph/Commands.h"
 #include "tools/epigraph/ModelFlags.h"
 
@@ -21,12 +22,14 @@ constexpr char kFooter[] = R"(Examples:
   epigraph bench tiny.epi
   epigraph bench v3.epi --batch 1,8,32,128 --context 1024 --steps 50 --json
   epigraph bench v3.epi --prefill 512,4096
+  epigraph bench v3.epi --batch 32 --profile
 
 A decode step has one new token of each of --batch sequences, each with --context tokens in the
 caches; a prefill step has --prefill tokens of one sequence. Tokens are random, and so is what lies
 in the caches. Times are medians over --steps steps after a few that do not count: `ms` from the
 batch to its results in the host's memory (the best tokens where the target finds them, else the
-logits), `host_ms` what of it the host was busy with.
+logits), `host_ms` what of it the host was busy with. --profile adds what each kernel takes when all
+run one after the other; in other steps, neighbours overlap.
 
 Kernels one by one, and models beside transformers, are measured on a GPU by bench/gpu/run.py: see
 docs/how-to/test-on-a-gpu.md.)";
@@ -37,6 +40,7 @@ struct BenchFlags {
   std::vector<int32_t> prefills;
   int32_t context = 1024;
   int32_t steps = 20;
+  bool profile = false;
   bool json = false;
 };
 
@@ -51,6 +55,7 @@ struct Timing {
   Work work;
   double ms = 0;
   double hostMs = 0;
+  std::vector<ProfiledKernel> kernels; ///< with --profile
 };
 
 double median(std::vector<double> values) {
@@ -101,13 +106,29 @@ absl::Status checkFits(const Work &work, const ModelInfo &info) {
   return absl::OkStatus();
 }
 
+std::string_view functionOf(const Work &work, const ModelInfo &info) {
+  return work.tokens == 1 && info.hasDecode ? "decode" : "main";
+}
+
+absl::StatusOr<std::vector<ProfiledKernel>> profile(LoadedModel &model, const Work &work,
+                                                    int32_t steps) {
+  PlanExecutor &executor = model.executor();
+  const ModelInfo &info = executor.info();
+  const std::vector<StepBatch> batches(static_cast<size_t>(info.lanes), batchOf(work, info));
+  const std::string_view function = functionOf(work, info);
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<std::chrono::nanoseconds> times,
+                            executor.profile(function, batches, steps));
+  const Plan &plan = model.artifact().plan();
+  return profiledKernels(*plan, *plan.function(function), times);
+}
+
 absl::StatusOr<Timing> measure(LoadedModel &model, const Work &work, int32_t steps) {
   using Clock = std::chrono::steady_clock;
   PlanExecutor &executor = model.executor();
   const ModelInfo &info = executor.info();
   EPIGRAPH_RETURN_IF_ERROR(checkFits(work, info));
   const std::vector<StepBatch> batches(static_cast<size_t>(info.lanes), batchOf(work, info));
-  const std::string_view function = work.tokens == 1 && info.hasDecode ? "decode" : "main";
+  const std::string_view function = functionOf(work, info);
   constexpr int32_t kUncounted = 3;
   std::vector<double> total, host;
   for (int32_t step = 0; step < steps + kUncounted; ++step) {
@@ -120,7 +141,7 @@ absl::StatusOr<Timing> measure(LoadedModel &model, const Work &work, int32_t ste
     const std::chrono::duration<double, std::milli> busy = executor.stepTimes().front().host();
     host.push_back(busy.count());
   }
-  return Timing{work, median(total), median(host)};
+  return Timing{work, median(total), median(host), {}};
 }
 
 void print(const std::vector<Timing> &timings, bool asJson) {
@@ -128,6 +149,12 @@ void print(const std::vector<Timing> &timings, bool asJson) {
   for (const Timing &timing : timings) {
     const Work &work = timing.work;
     const double rate = 1000.0 * work.sequences * work.tokens / timing.ms;
+    nlohmann::ordered_json kernels = nlohmann::ordered_json::array();
+    for (const ProfiledKernel &kernel : timing.kernels)
+      kernels.push_back({{"name", kernel.name},
+                         {"first_place", kernel.place},
+                         {"count", kernel.count},
+                         {"us", kernel.us}});
     all.push_back({{"kind", work.kind},
                    {"sequences", work.sequences},
                    {"tokens", work.tokens},
@@ -135,11 +162,16 @@ void print(const std::vector<Timing> &timings, bool asJson) {
                    {"ms", timing.ms},
                    {"host_ms", timing.hostMs},
                    {"tokens_per_second", rate}});
-    if (!asJson)
+    if (!kernels.empty())
+      all.back()["kernels"] = kernels;
+    if (!asJson) {
       std::printf("%-8s %4d x %-5d after %6d: %9.3f ms a step, %7.3f ms of it the host's, "
                   "%10.1f tokens/s\n",
                   work.kind, work.sequences, work.tokens, work.context, timing.ms, timing.hostMs,
                   rate);
+      if (!timing.kernels.empty())
+        printProfile(timing.kernels);
+    }
   }
   if (asJson)
     std::printf("%s\n", nlohmann::ordered_json{{"steps", all}}.dump().c_str());
@@ -155,6 +187,9 @@ absl::Status bench(const BenchFlags &flags) {
   std::vector<Timing> timings;
   for (const Work &work : works) {
     EPIGRAPH_ASSIGN_OR_RETURN(timings.emplace_back(), measure(*model, work, flags.steps));
+    if (flags.profile) {
+      EPIGRAPH_ASSIGN_OR_RETURN(timings.back().kernels, profile(*model, work, flags.steps));
+    }
   }
   print(timings, flags.json);
   return absl::OkStatus();
@@ -180,6 +215,7 @@ Command addBenchCommand(CLI::App &app) {
   command->add_option("--steps", flags->steps, "Steps that count; by default 20")
       ->check(CLI::Range(1, 1000000))
       ->option_text("N");
+  command->add_flag("--profile", flags->profile, "Also what each kernel of a step takes");
   command->add_flag("--json", flags->json, "Print one JSON object");
   command->footer(kFooter);
   return {command, [flags] { return bench(*flags); }};

@@ -8,6 +8,7 @@
 #include "runtime/base/Status.h"
 #include "runtime/device/MemoryPool.h"
 #include "tools/epigraph/Interrupt.h"
+#include "tools/epigraph/LoadLine.h"
 
 namespace epigraph::tool {
 
@@ -40,6 +41,8 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> ModelFlags::load() const {
   if (!memoryPoolSize.empty()) {
     EPIGRAPH_ASSIGN_OR_RETURN(options.executor.memoryPoolBytes, parseBytes(memoryPoolSize));
   }
+  LoadLine line;
+  options.executor.progress = line.progress();
   EPIGRAPH_ASSIGN_OR_RETURN(std::unique_ptr<LoadedModel> model,
                             LoadedModel::load(artifact, options, interrupted));
   if (!talksToUser(*model) && !std::freopen("/dev/null", "w", stdout))

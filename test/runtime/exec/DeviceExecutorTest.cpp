@@ -84,15 +84,16 @@ TEST_F(DeviceExecutorTest, CopiesOnlyWhatAStepHas) {
 
 TEST_F(DeviceExecutorTest, TellsItsProgressAndItsTime) {
   std::vector<std::string> told;
-  double last = 0;
-  executorOptions.progress = [&](std::string_view what, double share) {
-    if (told.empty() || told.back() != what)
-      told.emplace_back(what);
-    last = share;
+  LoadStage last;
+  executorOptions.progress = [&](const LoadStage &stage) {
+    if (told.empty() || told.back() != stage.what)
+      told.emplace_back(stage.what);
+    last = stage;
   };
   const std::unique_ptr<PlanExecutor> executor = load();
   EXPECT_EQ(told, (std::vector<std::string>{"loading weights", "recording steps"}));
-  EXPECT_EQ(last, 1);
+  EXPECT_EQ(last.done, last.total);
+  EXPECT_FALSE(last.countsBytes);
   ASSERT_TRUE(Session(*executor).logits(idsOf(4, 1)).ok());
   const std::vector<StepTime> times = executor->stepTimes();
   ASSERT_EQ(times.size(), 1u);
