@@ -6,6 +6,7 @@
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/Peers.h"
 #include "codegen/cuda/PtxEmission.h"
+#include "codegen/cuda/RandomWeightsKernel.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -84,10 +85,12 @@ std::string deviceSymbol(StringRef name) {
   return symbol;
 }
 
-LogicalResult buildKernelLibrary(ModuleOp module, const CudaTarget &target,
-                                 KernelLibrary &library) {
+LogicalResult buildKernelLibrary(ModuleOp module, const CudaTarget &target, KernelLibrary &library,
+                                 bool hasRandomWeights) {
   loadDialects(*module.getContext());
   OwningOpRef<ModuleOp> functions = createModule(module.getLoc());
+  if (hasRandomWeights)
+    library.launches.random = buildRandomWeights(*functions, target);
   if (failed(layOutRegion(module, library)) ||
       failed(emitKernels(module, *functions, target, library)))
     return failure();

@@ -22,11 +22,12 @@ struct KernelLibrary {
 /// PTX identifiers do not have.
 std::string deviceSymbol(llvm::StringRef name);
 
-/// Compiles every exec.kernel of `module` for `target` into `library`. The module's context gets
+/// Compiles every exec.kernel of `module` for `target` into `library`; `hasRandomWeights`: and what
+/// makes them. The module's context gets
 /// the dialects of code generation, so no pass may be running on it. Needs NVIDIA's assembler
 /// (Cubin.h). Diagnostics say which operation the CUDA target cannot compile, why, and what to do.
 mlir::LogicalResult buildKernelLibrary(mlir::ModuleOp module, const CudaTarget &target,
-                                       KernelLibrary &library);
+                                       KernelLibrary &library, bool hasRandomWeights = false);
 
 } // namespace epigraph::cuda
 

@@ -9,6 +9,7 @@
 #include "mlir/IR/BuiltinTypes.h"
 
 #include "codegen/reference/Tensor.h"
+#include "runtime/artifact/RandomWeights.h"
 
 namespace epigraph {
 class Checkpoint;
@@ -41,10 +42,15 @@ private:
   const Checkpoint &checkpoint;
 };
 
-/// Values made of the seed and the weight's name, for tests without a checkpoint. Matrices have
-/// entries of variance 1 / (last dimension), so that activations keep their size; vectors lie
-/// around 1. bf16 and FP8 weights hold values that their type can express; FP8 weights fill its
-/// range, and their scales ("..._scale_inv") bring them to the size of other matrices.
+/// The values of a random weight of `type` called `name`. Matrices have entries of variance
+/// 1 / (last dimension), so that activations keep their size, but for the embedding, whose rows
+/// have entries of variance 1: that tells tokens, and so their experts, apart. Vectors lie around
+/// 1, biases around 0. FP8 weights fill the range of their type, and their scales ("..._scale_inv")
+/// bring them to the size of other matrices.
+RandomRange randomRange(std::string_view name, mlir::RankedTensorType type);
+
+/// Values made of the seed and the weight's name, for tests without a checkpoint. bf16 and FP8
+/// weights hold values that their type can express.
 class RandomWeights : public WeightSource {
 public:
   explicit RandomWeights(uint64_t seed) : seed(seed) {}

@@ -2,6 +2,7 @@
 // the dimensions that it regroups are contiguous among themselves.
 #include "codegen/target/TensorView.h"
 
+#include "codegen/target/Strides.h"
 #include "dialects/epi/Epi.h"
 
 using namespace mlir;
@@ -15,56 +16,18 @@ TensorView viewOfArgument(BlockArgument argument, RankedTensorType type) {
   view.elementType = type.getElementType();
   view.hasRows = type.getRank() > 0 && type.isDynamicDim(0);
   view.shape = staticShape(type);
-  view.strides.resize(view.shape.size());
-  int64_t stride = 1;
-  for (size_t i = view.shape.size(); i-- > 0; stride *= view.shape[i])
-    view.strides[i] = stride;
-  view.rowStride = view.hasRows ? stride : 0;
+  view.strides = StridedShape::contiguous(view.shape).strides;
+  view.rowStride = view.hasRows ? view.elements() : 0;
   return view;
 }
 
-/// The dimensions of `view` with neighbours joined wherever memory allows, sizes of 1 dropped.
-void joinDimensions(const TensorView &view, SmallVectorImpl<int64_t> &sizes,
-                    SmallVectorImpl<int64_t> &strides) {
-  for (auto [size, stride] : llvm::zip_equal(view.shape, view.strides)) {
-    if (size == 1)
-      continue;
-    if (!sizes.empty() && strides.back() == size * stride) {
-      sizes.back() *= size;
-      strides.back() = stride;
-      continue;
-    }
-    sizes.push_back(size);
-    strides.push_back(stride);
-  }
-}
-
-/// Gives `view` the shape `shape`: each joined dimension is divided into new ones, from the last
-/// on.
+/// Gives `view` the shape `shape`; false if it cannot have it.
 bool reshape(TensorView &view, ArrayRef<int64_t> shape) {
-  SmallVector<int64_t> sizes, joined;
-  joinDimensions(view, sizes, joined);
-  SmallVector<int64_t> strides(shape.size(), 1);
-  size_t group = sizes.size();
-  int64_t left = 1, stride = 1; // of the group being divided: elements not yet taken, next stride
-  for (size_t i = shape.size(); i-- > 0;) {
-    if (shape[i] == 1)
-      continue;
-    if (left == 1) {
-      if (group == 0)
-        return false;
-      --group;
-      left = sizes[group];
-      stride = joined[group];
-    }
-    if (left % shape[i])
-      return false;
-    strides[i] = stride;
-    stride *= shape[i];
-    left /= shape[i];
-  }
-  view.shape.assign(shape.begin(), shape.end());
-  view.strides = std::move(strides);
+  StridedShape strided{view.shape, view.strides};
+  if (!strided.reshape(shape))
+    return false;
+  view.shape = std::move(strided.sizes);
+  view.strides = std::move(strided.strides);
   return true;
 }
 
@@ -78,9 +41,8 @@ int64_t TensorView::elements() const {
 }
 
 bool TensorView::isContiguous() const {
-  SmallVector<int64_t> sizes, joined;
-  joinDimensions(*this, sizes, joined);
-  return sizes.empty() || (sizes.size() == 1 && joined[0] == 1);
+  StridedShape joined{shape, strides};
+  return joined.reshape(elements()) && (elements() == 1 || joined.strides.front() == 1);
 }
 
 SmallVector<int64_t> staticShape(RankedTensorType type) {

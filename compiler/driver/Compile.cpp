@@ -16,6 +16,7 @@
 #include "compiler/driver/Package.h"
 #include "compiler/driver/PassPlugins.h"
 #include "compiler/driver/PassStatistics.h"
+#include "compiler/driver/RandomWeightPlan.h"
 #include "compiler/driver/Reproducer.h"
 #include "compiler/driver/StagedArtifact.h"
 #include "compiler/driver/StartModule.h"
@@ -244,7 +245,9 @@ absl::Status Compilation::import() {
 
 /// Imports, or reads what was imported earlier.
 absl::Status Compilation::start() {
-  EPIGRAPH_ASSIGN_OR_RETURN(checkpoint_, Checkpoint::open(options_.model));
+  EPIGRAPH_ASSIGN_OR_RETURN(checkpoint_, options_.randomWeights
+                                             ? Checkpoint::describedBy(options_.model)
+                                             : Checkpoint::open(options_.model));
   if (options_.startFrom.empty()) {
     EPIGRAPH_RETURN_IF_ERROR(import());
   } else {
@@ -253,7 +256,12 @@ absl::Status Compilation::start() {
     if (options_.startPhase > Phase::Schedule)
       EPIGRAPH_RETURN_IF_ERROR(countSchedule());
   }
-  (*model_.module)->setAttr(exec::kTargetAttrName, targetAttribute(context_, target_));
+  ModuleOp module = *model_.module;
+  module->setAttr(exec::kTargetAttrName, targetAttribute(context_, target_));
+  module->removeAttr(kRandomWeightsAttrName);
+  if (options_.randomWeights)
+    module->setAttr(kRandomWeightsAttrName, Builder(&context_).getI64IntegerAttr(
+                                                static_cast<int64_t>(*options_.randomWeights)));
   result_.report.model = model_.architecture;
   result_.report.import = model_.summary;
   result_.report.checkpointBytes = checkpoint_->totalBytes();

@@ -27,8 +27,11 @@ enum class AttentionSharing { Replicated, Data };
 class CompileObserver;
 
 struct CompileOptions {
-  /// A Hugging Face checkpoint folder.
+  /// A Hugging Face checkpoint folder; with `randomWeights`, a config.json will do.
   std::filesystem::path model;
+  /// The seed of random weights in place of the checkpoint's. The artifact holds almost none of
+  /// them: the runtime makes them when it loads the artifact.
+  std::optional<uint64_t> randomWeights;
   /// The artifact, "NAME.epi"; not used when `stopAfter` ends before Pack. An artifact there is
   /// replaced, once the new one is complete; anything else there is an error.
   std::filesystem::path output;

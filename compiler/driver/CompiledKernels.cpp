@@ -2,6 +2,7 @@
 
 #include "codegen/cpu/KernelLibrary.h"
 #include "codegen/cuda/KernelLibrary.h"
+#include "compiler/driver/RandomWeightPlan.h"
 #include "runtime/artifact/Artifact.h"
 
 using namespace mlir;
@@ -21,7 +22,8 @@ FailureOr<CompiledKernels> compileForCpu(ModuleOp module, const CpuTarget &targe
 
 FailureOr<CompiledKernels> compileForCuda(ModuleOp module, const CudaTarget &target) {
   cuda::KernelLibrary library;
-  if (failed(cuda::buildKernelLibrary(module, target, library)))
+  if (failed(
+          cuda::buildKernelLibrary(module, target, library, randomWeightsOf(module).has_value())))
     return failure();
   CompiledKernels kernels;
   kernels.files.emplace_back(kDeviceKernelsFile, std::move(library.cubin));

@@ -4,6 +4,7 @@
 
 #include "compiler/driver/PackagedTokenizer.h"
 #include "compiler/driver/PlanWriter.h"
+#include "compiler/driver/RandomWeightPlan.h"
 #include "compiler/driver/StagedArtifact.h"
 #include "compiler/driver/WeightPacker.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -95,6 +96,21 @@ absl::Status copyTokenizer(const Checkpoint &checkpoint, StagedArtifact &artifac
   return artifact.addFile(kTokenizerFile, text);
 }
 
+/// Writes the weights that the runtime does not make by itself.
+absl::Status packAll(mlir::ModuleOp module, std::vector<StoredWeight> weights,
+                     const Checkpoint &checkpoint, const std::filesystem::path &directory,
+                     const PackOptions &packing) {
+  const std::optional<uint64_t> seed = randomWeightsOf(module);
+  if (!seed) {
+    reference::CheckpointWeights source(checkpoint);
+    return packWeights(weights, source, directory, packing);
+  }
+  std::erase_if(weights,
+                [](const StoredWeight &weight) { return randomWeight(weight) != nullptr; });
+  reference::RandomWeights source(*seed);
+  return packWeights(weights, source, directory, packing);
+}
+
 } // namespace
 
 absl::Status packageArtifact(const CompileOptions &options, const ImportedModel &model,
@@ -121,8 +137,8 @@ absl::Status packageArtifact(const CompileOptions &options, const ImportedModel 
   packing.cancelled = options.cancelled;
   if (options.progress)
     packing.progress = [&](double share) { options.progress(Phase::Pack, share); };
-  reference::CheckpointWeights source(checkpoint);
-  EPIGRAPH_RETURN_IF_ERROR(packWeights(weights, source, artifact.directory(), packing));
+  EPIGRAPH_RETURN_IF_ERROR(
+      packAll(*model.module, std::move(weights), checkpoint, artifact.directory(), packing));
   Manifest manifest = describe(model, target, report);
   EPIGRAPH_RETURN_IF_ERROR(artifact.commit(manifest));
   return absl::OkStatus();

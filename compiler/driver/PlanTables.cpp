@@ -4,6 +4,7 @@
 
 #include "codegen/cpu/KernelLibrary.h"
 #include "compiler/driver/PlanKernelWriter.h"
+#include "compiler/driver/RandomWeightPlan.h"
 #include "compiler/driver/WeightLayout.h"
 
 using namespace mlir;
@@ -51,12 +52,19 @@ PlanTables::PlanTables(ModuleOp module, const DeviceKernels *device) {
 }
 
 void PlanTables::addWeights(ModuleOp module) {
+  const std::optional<uint64_t> seed = randomWeightsOf(module);
+  if (seed) {
+    plan_.random = std::make_unique<plan::RandomWeightsT>();
+    plan_.random->seed = *seed;
+  }
   for (const StoredWeight &stored : collectStoredWeights(module)) {
     auto weight = std::make_unique<plan::WeightT>();
     weight->name = stored.name;
     weight->dtype = planDType(stored.dtype);
     weight->shape = stored.stored;
     weight->shared = stored.shared;
+    if (seed)
+      weight->random = randomWeight(stored);
     weights_.try_emplace(stored.name, plan_.weights.size());
     plan_.weights.push_back(std::move(weight));
   }
@@ -78,6 +86,11 @@ void PlanTables::addVariants(const DeviceKernels &device) {
   plan_.workspace_bytes = device.workspaceBytes;
   plan_.token_items = device.tokenItems;
   plan_.region_bytes = device.regionBytes;
+  if (device.random) {
+    plan_.random->kernel = std::make_unique<plan::KernelT>();
+    plan_.random->kernel->symbol = device.random->name;
+    epigraph::addVariants(*device.random, *plan_.random->kernel);
+  }
 }
 
 FailureOr<uint32_t> PlanTables::cache(epi::KvCacheOp op) {

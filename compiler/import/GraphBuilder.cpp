@@ -132,7 +132,15 @@ Value GraphBuilder::weightOf(StringRef name, ArrayRef<int64_t> shape, ArrayRef<D
                                qualified);
 }
 
+/// What DeepSeek-V3's own checkpoints quantize of the matrices that may be: all but the embedding
+/// and the projection of the layer that predicts one token more.
+static bool isUsuallyQuantized(StringRef name) {
+  return !name.ends_with("embed_tokens.weight") && !name.ends_with("eh_proj.weight");
+}
+
 bool GraphBuilder::isQuantized(StringRef name) const {
+  if (!ledger_.knowsTensors())
+    return formats_.fp8Blocks && isUsuallyQuantized(name);
   // One of the two is enough: then the other, or its type, is what is wrong.
   return formats_.fp8Blocks && (ledger_.dtypeOf(name.str()) == DType::F8_E4M3 ||
                                 ledger_.has((name + kScaleSuffix).str()));

@@ -140,7 +140,7 @@ ImportSummary summarize(const Family &family, const ConfigObject &config,
 } // namespace
 
 absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint) {
-  std::filesystem::path path = checkpoint.directory() / "config.json";
+  const std::filesystem::path &path = checkpoint.configFile();
   EPIGRAPH_ASSIGN_OR_RETURN(nlohmann::json json, readConfigFile(path));
   ConfigProblems problems;
   ConfigObject config(json, path.string(), problems);
@@ -152,7 +152,7 @@ absl::StatusOr<ImportedModel> describeModel(const Checkpoint &checkpoint) {
 
 absl::StatusOr<ImportedModel> importModel(mlir::MLIRContext &context, const Checkpoint &checkpoint,
                                           const ImportLimits &limits) {
-  std::filesystem::path path = checkpoint.directory() / "config.json";
+  const std::filesystem::path &path = checkpoint.configFile();
   EPIGRAPH_ASSIGN_OR_RETURN(nlohmann::json json, readConfigFile(path));
   ConfigProblems problems;
   ConfigObject config(json, path.string(), problems);

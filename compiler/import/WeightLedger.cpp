@@ -33,6 +33,8 @@ void appendList(std::string &message, std::string_view title,
 } // namespace
 
 bool WeightLedger::hasPrefix(std::string_view prefix) const {
+  if (!knowsTensors())
+    return true;
   absl::Span<const StoredTensor *const> tensors = checkpoint_.tensors();
   auto first = std::lower_bound(
       tensors.begin(), tensors.end(), prefix,
@@ -47,6 +49,14 @@ std::optional<DType> WeightLedger::dtypeOf(std::string_view name) const {
 
 DType WeightLedger::book(const std::string &name, absl::Span<const int64_t> shape,
                          absl::Span<const DType> dtypes) {
+  if (!knowsTensors()) {
+    Described &tensor = described_[name];
+    tensor.bytes = dtypeBytes(dtypes.front());
+    for (int64_t size : shape)
+      tensor.bytes *= static_cast<uint64_t>(size);
+    ++tensor.uses;
+    return dtypes.front();
+  }
   const StoredTensor *tensor = checkpoint_.find(name);
   if (!tensor) {
     missing_.push_back(name);
@@ -71,6 +81,12 @@ void WeightLedger::ignore(std::string_view name) {
 }
 
 void WeightLedger::summarize(ImportSummary &summary) const {
+  for (const auto &[name, tensor] : described_) {
+    ++summary.tensors;
+    summary.tensorBytes += tensor.bytes;
+    if (tensor.uses > 1)
+      summary.shared.push_back(name);
+  }
   for (const StoredTensor *tensor : checkpoint_.tensors()) {
     auto entry = booked_.find(tensor);
     int64_t uses = entry == booked_.end() ? 0 : entry->second;
@@ -94,6 +110,11 @@ std::vector<std::string> WeightLedger::extra() const {
 }
 
 absl::Status WeightLedger::finish() const {
+  if (described_.size() >= kMaxDescribed)
+    return withCode(ErrorCode::WrongTensors,
+                    absl::InvalidArgumentError(absl::StrCat(
+                        checkpoint_.configFile().string(), ": describes a model of more than ",
+                        kMaxDescribed, " tensors; correct its numbers of layers and experts")));
   std::string problems;
   appendList(problems, "missing", missing_);
   appendList(problems, "of another shape", wrongShape_);

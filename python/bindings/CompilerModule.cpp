@@ -58,6 +58,7 @@ CompileOptions optionsOf(const std::string &model, const std::string &output,
   CompileOptions options;
   options.model = model;
   options.output = output;
+  options.randomWeights = dict["random_weights"].cast<std::optional<uint64_t>>();
   options.target = dict["target"].cast<std::string>();
   options.ranks = dict["ep"].cast<int64_t>();
   options.tensor = dict["tp"].cast<int64_t>();

@@ -15,6 +15,7 @@ def compile(
     model_dir: PathLike,
     output: Optional[PathLike] = None,
     *,
+    random_weights: Optional[int] = None,
     target: str = "cpu",
     ep: int = 1,
     tp: int = 1,
@@ -38,7 +39,10 @@ def compile(
 ) -> Artifact:
     """Compiles a Hugging Face checkpoint directory.
 
-    The options are those of ``epigraph compile``: ``target`` is ``cpu`` (this machine) or
+    ``random_weights`` is a seed for weights in place of the checkpoint's; ``model_dir`` then needs
+    none, and may be a ``config.json``.
+
+    The other options are those of ``epigraph compile``: ``target`` is ``cpu`` (this machine) or
     ``cpu:NAME``; ``ep`` groups share the experts; the ``tp`` ranks of each group share heads,
     projections and experts, as ``tp_mode`` (``auto``, ``column``, ``row``, ``2d``) says;
     ``expert_load`` names a file of measured loads, by which experts are placed, with
@@ -58,6 +62,7 @@ def compile(
     from epigraph import _compiler
 
     options = {
+        "random_weights": random_weights,
         "target": target,
         "ep": ep,
         "tp": tp,

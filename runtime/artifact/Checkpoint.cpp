@@ -12,6 +12,7 @@ namespace epigraph {
 namespace {
 
 constexpr std::string_view kSingleFile = "model.safetensors";
+constexpr std::string_view kConfigFile = "config.json";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 /// The index of a checkpoint of 100,000 tensors has about 10 MB.
 constexpr uint64_t kMaxIndexBytes = 256ull << 20;
@@ -45,6 +46,7 @@ readIndex(const std::filesystem::path &indexPath) {
 absl::StatusOr<Checkpoint> Checkpoint::open(const std::filesystem::path &directory) {
   Checkpoint result;
   result.directory_ = directory;
+  result.configFile_ = directory / kConfigFile;
   std::error_code error;
   if (!std::filesystem::is_directory(directory, error))
     return withCode(
@@ -64,6 +66,20 @@ absl::StatusOr<Checkpoint> Checkpoint::open(const std::filesystem::path &directo
                                          "; other formats must be converted to safetensors")));
   }
   result.index();
+  return result;
+}
+
+absl::StatusOr<Checkpoint> Checkpoint::describedBy(const std::filesystem::path &model) {
+  Checkpoint result;
+  std::error_code error;
+  const bool isFolder = std::filesystem::is_directory(model, error);
+  result.configFile_ = isFolder ? model / kConfigFile : model;
+  result.directory_ = result.configFile_.parent_path();
+  if (!std::filesystem::is_regular_file(result.configFile_, error))
+    return withCode(
+        ErrorCode::NoCheckpoint,
+        absl::NotFoundError(absl::StrCat(
+            "model '", model.string(), "' is neither a config.json nor a folder that holds one")));
   return result;
 }
 

@@ -25,6 +25,14 @@ public:
   /// differently or that two shards hold.
   static absl::StatusOr<Checkpoint> open(const std::filesystem::path &directory);
 
+  /// A model of which there is only a description: `model` is a config.json under any name, or the
+  /// folder that holds it. It has no tensors, whatever else lies there.
+  /// Errors: NotFound.
+  static absl::StatusOr<Checkpoint> describedBy(const std::filesystem::path &model);
+
+  /// Whether there are tensors, rather than a description of a model alone.
+  bool hasTensors() const { return !shards_.empty(); }
+
   /// The tensor called `name`, or null. Valid as long as this object, also after a move.
   const StoredTensor *find(std::string_view name) const;
 
@@ -34,6 +42,8 @@ public:
   /// Bytes of all tensors.
   uint64_t totalBytes() const { return totalBytes_; }
   const std::filesystem::path &directory() const { return directory_; }
+  /// What describes the model: config.json, if it has the usual name.
+  const std::filesystem::path &configFile() const { return configFile_; }
 
 private:
   absl::Status addShard(const std::filesystem::path &path);
@@ -41,6 +51,7 @@ private:
   void index();
 
   std::filesystem::path directory_;
+  std::filesystem::path configFile_;
   std::vector<SafetensorsFile> shards_;
   std::vector<std::string> shardNames_;
   std::vector<const StoredTensor *> ordered_; ///< by name

@@ -44,15 +44,19 @@ DeviceVariant variantOf(const plan::Variant &variant) {
 
 } // namespace
 
+DeviceKernel kernelOf(const plan::Kernel &kernel) {
+  DeviceKernel result;
+  result.name = kernel.symbol()->str();
+  if (kernel.variants())
+    for (const plan::Variant *variant : *kernel.variants())
+      result.variants.push_back(variantOf(*variant));
+  return result;
+}
+
 std::vector<DeviceKernel> kernelsOf(const plan::Plan &plan) {
   std::vector<DeviceKernel> result;
-  for (const plan::Kernel *kernel : *plan.kernels()) {
-    DeviceKernel &added = result.emplace_back();
-    added.name = kernel->symbol()->str();
-    if (kernel->variants())
-      for (const plan::Variant *variant : *kernel->variants())
-        added.variants.push_back(variantOf(*variant));
-  }
+  for (const plan::Kernel *kernel : *plan.kernels())
+    result.push_back(kernelOf(*kernel));
   return result;
 }
 

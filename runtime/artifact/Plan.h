@@ -30,6 +30,9 @@ uint64_t elementBytes(plan::DType dtype);
 /// The type of stored tensors that such elements have.
 DType storedType(plan::DType dtype);
 
+/// A kernel of a verified plan.
+DeviceKernel kernelOf(const plan::Kernel &kernel);
+
 /// The kernels of a verified plan, in its order; without variants those of a CPU.
 std::vector<DeviceKernel> kernelsOf(const plan::Plan &plan);
 

@@ -66,6 +66,11 @@ absl::Status verifyFunction(const Plan &plan, const Function &function, const st
 /// far as a plan tells.
 absl::Status verifyWaits(const Function &function, const std::string &where);
 
+/// Verifies how the runtime makes a weight of which all else is right; `where` names the weight.
+absl::Status verifyRandomWeight(const Plan &plan, const Weight &weight, const std::string &where);
+/// Verifies what all random weights share.
+absl::Status verifyRandomWeights(const Plan &plan);
+
 /// Verifies the variants of a kernel by themselves; `where` names the kernel.
 absl::Status verifyVariants(const Plan &plan, const Kernel &kernel, const std::string &where);
 

@@ -86,6 +86,15 @@ std::string deviceLaunchText(const plan::DeviceLaunch &launch) {
   return result;
 }
 
+std::string randomText(const plan::RandomWeight &random) {
+  std::vector<std::string> parts;
+  for (const plan::RandomPart *part : *random.parts())
+    parts.push_back(absl::StrCat(part->rows(), "x", part->columns(), " of ",
+                                 text(part->values()->tensor()), " (", part->values()->center(),
+                                 " +- ", part->values()->spread(), ")"));
+  return absl::StrJoin(parts, " and ");
+}
+
 class PlanPrinter {
 public:
   explicit PlanPrinter(const plan::Plan &plan) : plan_(plan) {}
@@ -113,6 +122,8 @@ private:
          plan_.workspace_bytes() == 0 ? "" : absl::StrCat(", workspace ", plan_.workspace_bytes()),
          plan_.token_items() == 0 ? "" : absl::StrCat(", token items ", plan_.token_items()),
          plan_.region_bytes() == 0 ? "" : absl::StrCat(", region ", plan_.region_bytes()));
+    if (plan_.random())
+      line("random weights of seed ", plan_.random()->seed());
     line("limits: ", limits.batch_tokens(), " batch tokens, ", limits.sequences(), " sequences, ",
          limits.context(), " context, ", limits.page_tokens(), " tokens a page");
   }
@@ -121,7 +132,8 @@ private:
     for (const plan::Weight *weight : *plan_.weights())
       line("weight \"", text(weight->name()), "\": ", absl::StrJoin(*weight->shape(), "x"),
            weight->shape()->size() ? "x" : "", abslView(dtypeText(weight->dtype())), ", ",
-           weightBytes(*weight), " bytes", weight->shared() ? ", shared" : "");
+           weightBytes(*weight), " bytes", weight->shared() ? ", shared" : "",
+           weight->random() ? ", random: " + randomText(*weight->random()) : "");
     for (const plan::Cache *cache : *plan_.caches())
       line("cache \"", text(cache->name()), "\": ", cache->entry_elements(), "x",
            abslView(dtypeText(cache->dtype())), " a token");

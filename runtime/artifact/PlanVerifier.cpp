@@ -70,8 +70,10 @@ absl::Status verifyWeights(const plan::Plan &plan) {
       if (size == 0 || __builtin_mul_overflow(bytes, size, &bytes))
         return invalid(where, " (", abslView(view(weight.name())),
                        ").shape: expected sizes of at least 1 whose product fits 64 bits");
+    if (weight.random())
+      EPIGRAPH_RETURN_IF_ERROR(plan::verifyRandomWeight(plan, weight, where + ".random"));
   }
-  return absl::OkStatus();
+  return plan.random() ? plan::verifyRandomWeights(plan) : absl::OkStatus();
 }
 
 absl::Status verifyCaches(const plan::Plan &plan) {

@@ -82,7 +82,7 @@ public:
       : artifact(artifact), plan(*artifact.plan()), options(options),
         onDevice(isDevicePlan(*artifact.plan())),
         threads(options.threads, static_cast<int>(plan.ranks())),
-        takesLong(onDevice), loaded(std::make_unique<LoadedRanks>()) {}
+        takesLong(onDevice || plan.random() != nullptr), loaded(std::make_unique<LoadedRanks>()) {}
 
   absl::StatusOr<std::unique_ptr<LoadedRanks>> load();
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "runtime/base/Status.h"
+#include "runtime/exec/WeightMaker.h"
 
 namespace epigraph {
 namespace {
@@ -52,6 +53,7 @@ absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Dri
   // A model without experts has no weights of a rank's own, and then no file of them.
   if (std::none_of(planned.begin(), planned.end(), isHere))
     return result;
+  WeightMaker maker(artifact, driver);
 
   const std::string name =
       which.rank ? rankWeightsFile(*which.rank) : std::string(kSharedWeightsFile);
@@ -61,6 +63,12 @@ absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Dri
     const plan::Weight &weight = *planned.Get(i);
     if (!isHere(&weight))
       continue;
+    if (weight.random()) {
+      EPIGRAPH_ASSIGN_OR_RETURN(result.weights[i], maker.make(weight, which.rank.value_or(0)));
+      if (loaded)
+        loaded(weightBytes(weight));
+      continue;
+    }
     const StoredTensor *tensor = result.file->find(weight.name()->string_view());
     EPIGRAPH_RETURN_IF_ERROR(checkWeight(weight, tensor, path.string()));
     EPIGRAPH_ASSIGN_OR_RETURN(
@@ -70,6 +78,7 @@ absl::StatusOr<Weights> Weights::load(const Artifact &artifact, Which which, Dri
     if (loaded)
       loaded(tensor->bytes.size());
   }
+  EPIGRAPH_RETURN_IF_ERROR(maker.finish());
   return result;
 }
 

@@ -15,7 +15,8 @@
 
 namespace epigraph {
 
-/// One file of weights, mapped, and each weight of the plan that lies in it.
+/// One file of weights, mapped, and each weight of the plan that lies in it, or would if it were
+/// not random.
 class Weights {
 public:
   /// Which weights of the plan: those equal on all ranks, or those of one rank.
@@ -23,7 +24,8 @@ public:
     std::optional<uint32_t> rank; ///< nothing: the shared ones
   };
 
-  /// Maps the file and checks every weight of the plan against it: name, dtype and shape.
+  /// Maps the file and checks every weight of the plan against it: name, dtype and shape. Makes
+  /// those that are random.
   /// Errors: NotFound; InvalidArgument or DataLoss for a file that does not match, naming file and
   /// weight.
   /// `loaded`, if any, is called after each weight, with its bytes.

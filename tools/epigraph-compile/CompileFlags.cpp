@@ -1,11 +1,42 @@
 #include "tools/epigraph-compile/CompileFlags.h"
 
+#include <charconv>
+#include <optional>
+
 #include "CLI/CLI.hpp"
 
 namespace epigraph {
 
+namespace {
+
+/// SEED of "random:SEED".
+std::optional<uint64_t> randomSeedOf(std::string_view text) {
+  constexpr std::string_view kPrefix = "random:";
+  uint64_t seed = 0;
+  if (!text.starts_with(kPrefix))
+    return std::nullopt;
+  text.remove_prefix(kPrefix.size());
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(seed)
+                                                                  : std::nullopt;
+}
+
+} // namespace
+
 void declareModelFlags(CLI::App &app, CompileOptions &options) {
   app.add_option("MODEL_DIR", options.model, "checkpoint folder")->required();
+  app.add_option_function<std::string>(
+         "--weights",
+         [&options](const std::string &text) { options.randomWeights = *randomSeedOf(text); },
+         "random:SEED: random weights in place of the checkpoint's, which are made when the "
+         "artifact is loaded; MODEL_DIR then needs no weights, and may be a config.json")
+      ->check(CLI::Validator(
+          [](const std::string &text) {
+            return randomSeedOf(text)
+                       ? std::string()
+                       : "'" + text + "' is not random:SEED, with a number of 64 bits";
+          },
+          "random:SEED"));
   app.add_option(
          "--target", options.target,
          "machine to compile for: cpu (this one), cpu:x86-64-v3, cpu:x86-64-v4, cuda:sm_90a, or a "

@@ -38,6 +38,7 @@ std::string footer() {
 Examples:
   epigraph compile models/tiny-deepseek-v3 -o tiny.epi
   epigraph compile DeepSeek-V3 -o v3.epi --target cpu:x86-64-v4 --ep 8 --attention data
+  epigraph compile config.json -o fast.epi --target cuda:sm_90a --weights random:1
   epigraph compile models/tiny-deepseek-v3 --stop-after fuse > fused.mlir
   epigraph compile models/tiny-deepseek-v3 -o tiny.epi --start-from fused.mlir --start-phase quantize
   epigraph compile models/tiny-deepseek-v3 -o tiny.epi --load-pass-plugin=./MyPass.so \
