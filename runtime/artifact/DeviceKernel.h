@@ -54,9 +54,6 @@ struct DeviceKernel {
 /// All kernels of a library, and what they need beside their arguments.
 struct DeviceKernels {
   std::vector<DeviceKernel> kernels;
-  /// Takes logits [outputs][vocab], and gives the token with the largest, i32 [outputs]: the first
-  /// of equal ones, -1 for a row with a logit that is not a number. Every function ends with it.
-  std::optional<DeviceKernel> best;
   /// Makes weights that are random: RandomWeights.kernel of the plan.
   std::optional<DeviceKernel> random;
   uint64_t workspaceBytes = 0; ///< Plan.workspace_bytes
