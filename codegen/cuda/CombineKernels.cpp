@@ -81,7 +81,7 @@ public:
       : frame(frame), e(frame.e), problem(problem), layout(problem.layout), peers(frame, layout) {}
 
   void emit() {
-    TokenLine line = peers.waitForTokens(/*others=*/true);
+    TokenLine line = peers.waitForTokens(/*others=*/true, e.sharedMemory());
     e.forEach(e.blockId(), line.size(), e.blockCount(), [&](Val index) {
       TokenLine::Place place = line.find(index);
       Val entry = place.source * layout.capacity + place.token;
@@ -219,6 +219,7 @@ void addTokenLoop(KernelAssembly &assembly, const RowPieces &pieces,
   spec.threads = pieces.threads;
   spec.rowTile = 0; // Also of a rank without tokens, which takes part in every exchange.
   spec.columnTiles = 2 * assembly.target.multiprocessors;
+  spec.sharedBytes = Peers::kSharedBytes;
   assembly.beginVariant();
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();

@@ -30,7 +30,12 @@ public:
   ReceiveBody(KernelFrame &frame, const Receiving &problem)
       : frame(frame), e(frame.e), problem(problem), layout(problem.layout), peers(frame, layout),
         sort(e, problem.placement.getLocalExperts(), kThreads, e.sharedMemory()),
-        line(peers.waitForTokens(/*others=*/false)) {}
+        line(peers.waitForTokens(/*others=*/false,
+                                 e.offset(e.sharedMemory(), sortBytes(problem)))) {}
+
+  static int64_t sortBytes(const Receiving &problem) {
+    return ExpertSort::sharedBytes(problem.placement.getLocalExperts(), kThreads);
+  }
 
   void emit() {
     // Few tokens are shared among blocks by columns, too.
@@ -206,7 +211,7 @@ LogicalResult buildDispatchReceive(KernelAssembly &assembly, ep::DispatchReceive
   FunctionSpec spec;
   spec.threads = kThreads;
   spec.blocksOfCore = kBlocksOfCore;
-  spec.sharedBytes = ExpertSort::sharedBytes(op.getPlacement().getLocalExperts(), kThreads);
+  spec.sharedBytes = ReceiveBody::sortBytes(problem) + Peers::kSharedBytes;
   spec.rowTile = 0;
   spec.columnTiles = problem.blocks;
   assembly.beginVariant();

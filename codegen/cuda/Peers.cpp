@@ -113,16 +113,19 @@ void Peers::waitForFlag(PeerWait wait, Val peer, Val token, Val address) {
   poll(wait, peer, token, load, [&](Val flag) { return flag == epoch; });
 }
 
-TokenLine Peers::waitForTokens(bool others) {
-  Val zero = e.i32(0);
-  TokenLine line{{zero}};
-  for (int64_t source = 0; source < layout.ranks; ++source) {
-    Val from = e.i32(source);
+// One thread for each rank looks: words that thousands of warps read come from one slice of the
+// second-level cache, one after the other.
+TokenLine Peers::waitForTokens(bool others, Val shared) {
+  constexpr int64_t kBytes = 4;
+  Val zero = e.i32(0), from = e.threadId();
+  e.ifThen(from < layout.ranks, [&] {
     Val tokens = waitForWord(PeerWait::Header, from, zero, layout.header(own, parity, from), zero);
-    if (others)
-      tokens = e.select(rank == source, zero, tokens);
-    line.starts.push_back(line.starts.back() + tokens);
-  }
+    e.store(others ? e.select(rank == from, zero, tokens) : tokens, e.at(shared, from, kBytes));
+  });
+  e.syncThreads();
+  TokenLine line{{zero}};
+  for (int64_t source = 0; source < layout.ranks; ++source)
+    line.starts.push_back(line.starts.back() + e.load(e.i32(), e.offset(shared, source * kBytes)));
   return line;
 }
 

@@ -58,8 +58,10 @@ public:
   /// Waits for the flag of this epoch, with acquire order.
   void waitForFlag(PeerWait wait, Val peer, Val token, Val address);
   /// The tokens of all ranks, once they have said how many they send; without this one's, if
-  /// `others`.
-  TokenLine waitForTokens(bool others);
+  /// `others`. To be called by all threads of a block, of which a few wait; `shared` is room for
+  /// kSharedBytes.
+  TokenLine waitForTokens(bool others, Val shared);
+  static constexpr int64_t kSharedBytes = kMostPeers * 4;
 
   /// To be called by all threads at their end, in an exchange's last kernel, by every block: its
   /// last one ends the epoch.
