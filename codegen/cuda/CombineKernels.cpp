@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kBytes = 4;
 constexpr int64_t kAccessBytes = 16;
-constexpr int64_t kMostThreads = 1024;
+/// With more, what a thread has at hand of a token does not fit its registers.
+constexpr int64_t kMostThreads = 512;
+constexpr int64_t kBlocksOfCore = 4;
 
 /// What both halves have in common: the experts' rows, and which of them belong to a token.
 struct Combining {
@@ -218,7 +220,7 @@ void addTokenLoop(KernelAssembly &assembly, const RowPieces &pieces,
   FunctionSpec spec;
   spec.threads = pieces.threads;
   spec.rowTile = 0; // Also of a rank without tokens, which takes part in every exchange.
-  spec.columnTiles = 2 * assembly.target.multiprocessors;
+  spec.columnTiles = kBlocksOfCore * assembly.target.multiprocessors;
   spec.sharedBytes = Peers::kSharedBytes;
   assembly.beginVariant();
   assembly.addFunction(spec, [&](KernelFrame &frame) {

@@ -10,6 +10,8 @@ namespace {
 
 Val clock(Emitter &e) { return e.ptx(e.i64(), "mov.u64 $0, %clock64;", "=l", {})[0]; }
 
+constexpr int64_t kCountBytes = 4;
+
 /// "b32" and its constraint, or of 64 bits.
 std::pair<std::string, std::string> wordOf(Type type) {
   return type.isInteger(64) ? std::pair("b64", "l") : std::pair("b32", "r");
@@ -116,16 +118,17 @@ void Peers::waitForFlag(PeerWait wait, Val peer, Val token, Val address) {
 // One thread for each rank looks: words that thousands of warps read come from one slice of the
 // second-level cache, one after the other.
 TokenLine Peers::waitForTokens(bool others, Val shared) {
-  constexpr int64_t kBytes = 4;
   Val zero = e.i32(0), from = e.threadId();
   e.ifThen(from < layout.ranks, [&] {
     Val tokens = waitForWord(PeerWait::Header, from, zero, layout.header(own, parity, from), zero);
-    e.store(others ? e.select(rank == from, zero, tokens) : tokens, e.at(shared, from, kBytes));
+    e.store(others ? e.select(rank == from, zero, tokens) : tokens,
+            e.at(shared, from, kCountBytes));
   });
   e.syncThreads();
   TokenLine line{{zero}};
   for (int64_t source = 0; source < layout.ranks; ++source)
-    line.starts.push_back(line.starts.back() + e.load(e.i32(), e.offset(shared, source * kBytes)));
+    line.starts.push_back(line.starts.back() +
+                          e.load(e.i32(), e.offset(shared, source * kCountBytes)));
   return line;
 }
 
