@@ -11,9 +11,10 @@ namespace {
 
 constexpr int64_t kBytes = 4;
 constexpr int64_t kAccessBytes = 16;
-/// With more, what a thread has at hand of a token does not fit its registers.
-constexpr int64_t kMostThreads = 512;
-constexpr int64_t kBlocksOfCore = 4;
+/// Of all blocks of a multiprocessor.
+constexpr int64_t kThreadsOfCore = 2048;
+/// What a thread of the half that sends has at hand does not fit the registers of larger blocks.
+constexpr int64_t kSendThreads = 512, kReceiveThreads = 1024;
 
 /// What both halves have in common: the experts' rows, and which of them belong to a token.
 struct Combining {
@@ -83,7 +84,7 @@ public:
       : frame(frame), e(frame.e), problem(problem), layout(problem.layout), peers(frame, layout) {}
 
   void emit() {
-    TokenLine line = peers.waitForTokens(/*others=*/true, e.sharedMemory());
+    TokenLine line = peers.tokensOfOthers();
     e.forEach(e.blockId(), line.size(), e.blockCount(), [&](Val index) {
       TokenLine::Place place = line.find(index);
       Val entry = place.source * layout.capacity + place.token;
@@ -192,7 +193,7 @@ private:
 };
 
 FailureOr<Combining> describe(KernelAssembly &assembly, Operation *op, Value rows, Value places,
-                              Value weights, int64_t capacity) {
+                              Value weights, int64_t capacity, int64_t mostThreads) {
   FailureOr<TensorView> rowsView = assembly.view(op, rows, "rows");
   FailureOr<TensorView> placesView = assembly.view(op, places, "places");
   FailureOr<TensorView> weightsView = assembly.view(op, weights, "weights");
@@ -207,7 +208,7 @@ FailureOr<Combining> describe(KernelAssembly &assembly, Operation *op, Value row
   const int64_t bytes = bytesOf(rowsView->elementType);
   problem.pieces = RowPieces::of(problem.layout.hidden * bytes,
                                  {rowsView->rowStride * bytes, rowsView->offset * bytes},
-                                 kMostThreads, /*leastThreads=*/32, kAccessBytes);
+                                 mostThreads, /*leastThreads=*/32, kAccessBytes);
   if (!rowsView->isContiguous())
     return op->emitError("CUDA kernel @")
            << assembly.kernel.getSymName() << " needs rows that are contiguous";
@@ -215,13 +216,12 @@ FailureOr<Combining> describe(KernelAssembly &assembly, Operation *op, Value row
 }
 
 /// Adds a launch of a fixed number of blocks, each of which takes some of the tokens.
-void addTokenLoop(KernelAssembly &assembly, const RowPieces &pieces,
+void addTokenLoop(KernelAssembly &assembly, const RowPieces &pieces, int64_t mostThreads,
                   llvm::function_ref<void(KernelFrame &)> body) {
   FunctionSpec spec;
   spec.threads = pieces.threads;
   spec.rowTile = 0; // Also of a rank without tokens, which takes part in every exchange.
-  spec.columnTiles = kBlocksOfCore * assembly.target.multiprocessors;
-  spec.sharedBytes = Peers::kSharedBytes;
+  spec.columnTiles = kThreadsOfCore / mostThreads * assembly.target.multiprocessors;
   assembly.beginVariant();
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
@@ -233,24 +233,24 @@ void addTokenLoop(KernelAssembly &assembly, const RowPieces &pieces,
 } // namespace
 
 LogicalResult buildCombineSend(KernelAssembly &assembly, ep::CombineSendOp op) {
-  FailureOr<Combining> problem =
-      describe(assembly, op, op.getRows(), op.getPlaces(), op.getWeights(), op.getCapacity());
+  FailureOr<Combining> problem = describe(assembly, op, op.getRows(), op.getPlaces(),
+                                          op.getWeights(), op.getCapacity(), kSendThreads);
   if (failed(problem))
     return failure();
-  addTokenLoop(assembly, problem->pieces,
+  addTokenLoop(assembly, problem->pieces, kSendThreads,
                [&](KernelFrame &frame) { CombineSendBody(frame, *problem).emit(); });
   return success();
 }
 
 LogicalResult buildCombineReceive(KernelAssembly &assembly, ep::CombineReceiveOp op) {
-  FailureOr<Combining> problem =
-      describe(assembly, op, op.getRows(), op.getPlaces(), op.getWeights(), op.getCapacity());
+  FailureOr<Combining> problem = describe(assembly, op, op.getRows(), op.getPlaces(),
+                                          op.getWeights(), op.getCapacity(), kReceiveThreads);
   FailureOr<TensorView> ids = assembly.view(op, op.getIds(), "ids");
   FailureOr<unsigned> result = assembly.yieldedAs(op, op.getResult());
   if (failed(problem) || failed(ids) || failed(result) ||
       failed(verifyPeers(op, op.getPlacement())))
     return failure();
-  addTokenLoop(assembly, problem->pieces, [&](KernelFrame &frame) {
+  addTokenLoop(assembly, problem->pieces, kReceiveThreads, [&](KernelFrame &frame) {
     CombineReceiveBody(frame, *problem, *ids, op.getPlacement().getLocalExperts(), *result).emit();
   });
   return success();

@@ -30,8 +30,7 @@ public:
   ReceiveBody(KernelFrame &frame, const Receiving &problem)
       : frame(frame), e(frame.e), problem(problem), layout(problem.layout), peers(frame, layout),
         sort(e, problem.placement.getLocalExperts(), kThreads, e.sharedMemory()),
-        line(peers.waitForTokens(/*others=*/false,
-                                 e.offset(e.sharedMemory(), sortBytes(problem)))) {}
+        line(peers.waitForTokens(e.offset(e.sharedMemory(), sortBytes(problem)))) {}
 
   static int64_t sortBytes(const Receiving &problem) {
     return ExpertSort::sharedBytes(problem.placement.getLocalExperts(), kThreads);

@@ -117,18 +117,29 @@ void Peers::waitForFlag(PeerWait wait, Val peer, Val token, Val address) {
 
 // One thread for each rank looks: words that thousands of warps read come from one slice of the
 // second-level cache, one after the other.
-TokenLine Peers::waitForTokens(bool others, Val shared) {
+TokenLine Peers::waitForTokens(Val shared) {
   Val zero = e.i32(0), from = e.threadId();
   e.ifThen(from < layout.ranks, [&] {
     Val tokens = waitForWord(PeerWait::Header, from, zero, layout.header(own, parity, from), zero);
-    e.store(others ? e.select(rank == from, zero, tokens) : tokens,
-            e.at(shared, from, kCountBytes));
+    e.store(tokens, e.at(shared, from, kCountBytes));
   });
   e.syncThreads();
   TokenLine line{{zero}};
   for (int64_t source = 0; source < layout.ranks; ++source)
     line.starts.push_back(line.starts.back() +
                           e.load(e.i32(), e.offset(shared, source * kCountBytes)));
+  return line;
+}
+
+TokenLine Peers::tokensOfOthers() {
+  Val zero = e.i32(0);
+  TokenLine line{{zero}};
+  for (int64_t source = 0; source < layout.ranks; ++source) {
+    Val from = e.i32(source);
+    Val word = e.load(e.i64(), layout.header(own, parity, from));
+    Val counts = e.logicalAnd(e.toI32(word >> 32) == epoch, e.logicalNot(rank == source));
+    line.starts.push_back(line.starts.back() + e.select(counts, e.toI32(word), zero));
+  }
   return line;
 }
 

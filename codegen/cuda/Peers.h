@@ -57,10 +57,11 @@ public:
   Val waitForWord(PeerWait wait, Val peer, Val token, Val address, Val absent);
   /// Waits for the flag of this epoch, with acquire order.
   void waitForFlag(PeerWait wait, Val peer, Val token, Val address);
-  /// The tokens of all ranks, once they have said how many they send; without this one's, if
-  /// `others`. To be called by all threads of a block, of which a few wait; `shared` is room for
-  /// kSharedBytes.
-  TokenLine waitForTokens(bool others, Val shared);
+  /// The tokens of all ranks, once they have said how many they send. To be called by all threads
+  /// of a block, of which a few wait; `shared` is room for kSharedBytes.
+  TokenLine waitForTokens(Val shared);
+  /// Those of the other ranks, for which an earlier kernel of the exchange has waited.
+  TokenLine tokensOfOthers();
   static constexpr int64_t kSharedBytes = kMostPeers * 4;
 
   /// To be called by all threads at their end, in an exchange's last kernel, by every block: its
