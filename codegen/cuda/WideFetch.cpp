@@ -9,9 +9,6 @@ namespace {
 /// Weight rows of one copy: what one block fetches of a part, for all blocks that share it.
 int64_t weightBox(const WideLayout &layout) { return layout.tile.columns / layout.tile.multicast; }
 
-/// Stages whose weights are fetched into the second-level cache while those before wait for rows.
-constexpr int64_t kAheadStages = 8;
-
 DType dtypeOf(mlir::Type element) { return element.isBF16() ? DType::BF16 : DType::F8_E4M3; }
 
 } // namespace
@@ -74,9 +71,10 @@ public:
 
   /// The block's share of the weights of all parts.
   void weights(Val block, Val stage) {
+    const LinearProblem &problem = kernel.problem;
     const int64_t multicast = layout.tile.multicast, box = weightBox(layout);
     Val depth = block * layout.blockDepth;
-    Val row = firstWeight();
+    Val row = tile.matrix * problem.outputs + tile.column + problem.w.offset / problem.depth;
     Val base = e.offset(e.at(kernel.shared, stage, layout.stageBytes), layout.tokenBytes);
     if (multicast > 1) {
       row = row + kernel.rank * box;
@@ -93,20 +91,7 @@ public:
     }
   }
 
-  /// Into the second-level cache.
-  void prefetchWeights(Val block) {
-    for (int64_t part = 0; part < layout.parts; ++part)
-      prefetchBox(kernel.frame.map(kWeightMap),
-                  {block * layout.blockDepth, firstWeight() + part * kernel.epilogue.columns()});
-  }
-
 private:
-  /// The tile's first row of weights, among those of all matrices.
-  Val firstWeight() {
-    const LinearProblem &problem = kernel.problem;
-    return tile.matrix * problem.outputs + tile.column + problem.w.offset / problem.depth;
-  }
-
   const WideKernel &kernel;
   const WideLayout &layout;
   Emitter &e;
@@ -114,7 +99,7 @@ private:
 };
 
 /// Fills the first stages: the weights before the kernel before has ended, then the rows that it
-/// may have made. Weights of later stages come nearer meanwhile. Returns how many stages.
+/// may have made. Returns how many stages.
 Val fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;
@@ -125,8 +110,6 @@ Val fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
     fetch.expect(stage);
     fetch.weights(begin + stage, stage);
   });
-  e.forEach(begin + count, e.minimum(begin + count + kAheadStages, tile.depthEnd), e.i32(1),
-            [&](Val block) { fetch.prefetchWeights(block); });
   e.waitForPrevious();
   e.forEach(e.i32(0), count, e.i32(1), [&](Val stage) { fetch.tokens(begin + stage, stage); });
   return count;
@@ -157,10 +140,6 @@ void fetchTiles(const WideKernel &kernel, const WorkList &list) {
     last.push_back(e.i32(0));
     return last;
   });
-  // Blocks of the next kernel, which start where there is room for them, fetch their first weights
-  // while the last of these are on their way and what becomes of them is stored; not before, when
-  // they would but take turns.
-  e.allowNext();
 }
 
 } // namespace epigraph::cuda

@@ -57,24 +57,10 @@ void multiplyAndStore(const WideKernel &kernel, const WorkList &list, Val warpgr
     e.waitForPrevious();
   WideProducts products(kernel, warpgroup);
   WideStore store(kernel, list, warpgroup);
-  auto complete = [&](const WorkTile &tile, RingPlace place) {
-    WideProducts::Sums sums = products.multiplyTile(tile, place);
+  list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
+    WideProducts::Sums sums = products.multiplyTile(tile, {at[0], at[1]});
     store.store(tile, sums.fragments);
     return Vals{sums.next.stage, sums.next.parity};
-  };
-  list.forEachTile({e.i32(0), e.i32(0)}, [&](const WorkTile &tile, ArrayRef<Val> at) {
-    const RingPlace place{at[0], at[1]};
-    const WideTile &form = kernel.layout.tile;
-    const bool hasRowsApart = kernel.layout.teams > 1 && form.split == 1 && !form.streamed;
-    if (!hasRowsApart || !tile.rowEnd)
-      return complete(tile, place);
-    // The last tile of a matrix may be low, and then is done sooner by one warpgroup alone.
-    return e.ifValues(
-        tile.row + warpgroup * 64 < tile.rowEnd, [&] { return complete(tile, place); },
-        [&] {
-          const RingPlace next = products.skipTile(tile, place);
-          return Vals{next.stage, next.parity};
-        });
   });
 }
 
@@ -84,6 +70,7 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   WideKernel kernel{frame,  problem,          epilogue,
                     layout, e.sharedMemory(), layout.cluster > 1 ? clusterRank(e) : e.i32(0)};
   initBarriers(kernel);
+  e.allowNext(); // Its blocks start as soon as there is room for them.
   if (!layout.hasOneRowTile)
     e.waitForPrevious();
   WorkList list(kernel);

@@ -20,17 +20,6 @@ WideProducts::Sums WideProducts::multiplyTile(const WorkTile &tile, RingPlace pl
   return layout.isFp8 ? multiplyScaled(tile, place) : multiplyPlain(tile, place);
 }
 
-RingPlace WideProducts::skipTile(const WorkTile &tile, RingPlace place) {
-  Vals last = e.forLoop(tile.depthBegin, tile.depthEnd, e.i32(1), {place.stage, place.parity},
-                        [&](Val, ArrayRef<Val> at) {
-                          wait(kernel.full(at[0]), at[1]);
-                          release(at[0]);
-                          RingPlace next = nextPlace({at[0], at[1]}, layout.stages);
-                          return Vals{next.stage, next.parity};
-                        });
-  return {last[0], last[1]};
-}
-
 /// One block of K into `acc`.
 void WideProducts::issue(Val stage, int64_t fragment, Accumulator &acc, bool accumulate) {
   Val tokens = ring + stage * layout.stageBytes;

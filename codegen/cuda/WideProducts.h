@@ -31,9 +31,6 @@ public:
     RingPlace next; ///< in the ring, for the next tile
   };
   Sums multiplyTile(const WorkTile &tile, RingPlace place);
-  /// Lets the stages of a tile pass by, of whose rows the warpgroup has none. Returns the next
-  /// place.
-  RingPlace skipTile(const WorkTile &tile, RingPlace place);
 
 private:
   struct ScaleSources;
