@@ -14,7 +14,9 @@ llvm::ArrayRef<llvm::StringLiteral> linearTimesTable();
 namespace {
 
 /// Sizes beyond this factor say nothing of one another.
-const double kNear = std::log(2.0);
+const double kNear = std::log(4.0);
+/// As far as another size is one whose columns are split into parts, or are not.
+const double kOtherParts = std::log(2.0);
 
 struct Row {
   llvm::StringRef kind, element;
@@ -72,10 +74,11 @@ double distance(int64_t a, int64_t b) {
 double distance(const Row &row, const LinearProblem &problem, const LinearEpilogue &epilogue) {
   const bool isGrouped = problem.kind == LinearKind::Grouped;
   if (problem.kind == LinearKind::Heads || (row.kind == "grouped") != isGrouped ||
-      (row.element == "bf16") != problem.xType().isBF16() || row.parts != epilogue.parts())
+      (row.element == "bf16") != problem.xType().isBF16())
     return std::numeric_limits<double>::infinity();
   // How many groups there are matters less than how large each of them is.
   return distance(row.outputs, problem.outputs) + distance(row.depth, problem.depth) +
+         (row.parts != epilogue.parts() ? kOtherParts : 0) +
          (isGrouped ? std::abs(std::log(static_cast<double>(row.matrices) /
                                         static_cast<double>(problem.matrices))) /
                           4
