@@ -1,8 +1,10 @@
-"""What is between the products: routing, ordering by expert and back, norms with residual and quantization."""
+"""What is between the products: routing, ordering by expert and back, norms with residual and quantization; and the largest
+logit of each row, beside torch.argmax."""
 
 import torch
 
 from harness import compiled, time_us
+from measure import peer_us, turns
 from report import Row
 
 TOKENS = [1, 8, 32, 128, 512, 4096]
@@ -38,11 +40,24 @@ def norms(library, tokens: int):
         yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=tokens * HIDDEN * (4 + written))
 
 
+def largest(library, rows: int) -> Row:
+    kernel = library["vocabulary"]
+    columns = kernel.description["operands"][0]["shape"][1]
+    inputs = [torch.randn(rows, columns, device="cuda") for _ in range(turns(4 * rows * columns))]
+    calls = [kernel.prepare(x, rows=rows) for x in inputs]
+    us = time_us([one.run for one, _ in calls])
+    wrong = (calls[0][1][0][:rows] != inputs[0].argmax(1)).sum().item()
+    peers = peer_us("argmax", [lambda x=x: torch.argmax(x, 1) for x in inputs])
+    return Row("rows", f"argmax of {columns}", f"{rows} tokens", us, bytes=4 * rows * columns, peers=peers, error=wrong)
+
+
 def benchmark():
-    route, permute, fused = (compiled(name) for name in ("route", "permute", "rows"))
+    route, permute, fused, argmax = (compiled(name) for name in ("route", "permute", "rows", "argmax"))
     for tokens in TOKENS:
         yield routing(route, tokens)
     for tokens in TOKENS:
         yield from ordering(permute, tokens)
     for tokens in TOKENS:
         yield from norms(fused, tokens)
+    for tokens in (1, 8, 32, 128, 512):
+        yield largest(argmax, tokens)

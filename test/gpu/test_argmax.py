@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from harness import DTYPES, compiled, time_us
+from harness import DTYPES, compiled
 
 NAMES = ["vocabulary", "vocabulary_bf16", "odd", "odd_bf16", "small", "one_column", "part"]
 # None, one, the last and the first of the rows that a variant takes, more rows than are read at once.
@@ -111,19 +111,3 @@ def test_variants_agree(library, name):
     for variant in library[name].description["variants"]:
         check(library, name, x, variant=variant)
         check(library, name, x[:5], variant=variant, bound=24)
-
-
-def benchmark(library):
-    for name in ("vocabulary", "vocabulary_bf16"):
-        columns, dtype = shape_of(library, name)
-        for rows in (1, 8, 16, 32, 64, 128, 256, 1024):
-            size = rows * columns * dtype.itemsize
-            # Together more than the second-level cache holds.
-            inputs = [torch.randn(rows, columns, device="cuda").to(dtype) for _ in range(max(2, 150_000_000 // size))]
-            ours = time_us([library[name].prepare(x, rows=rows)[0].run for x in inputs], repeats=max(1, 60 // len(inputs)))
-            torchs = time_us([lambda x=x: torch.argmax(x, dim=1) for x in inputs], repeats=max(1, 60 // len(inputs)))
-            print(f"argmax {name} {rows}: {ours:.2f} us, {size / ours / 1e6:.2f} TB/s; torch {torchs:.2f} us")
-
-
-if __name__ == "__main__":
-    benchmark(compiled("argmax"))
