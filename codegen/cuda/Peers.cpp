@@ -164,7 +164,12 @@ Val Peers::poll(PeerWait wait, Val peer, Val token, llvm::function_ref<Val()> lo
 }
 
 Val Peers::givesUp(PeerWait wait, Val peer, Val token, Val start) {
-  Val isToldTo = loadSystem(e.i32(), own) != 0;
+  Val told = loadSystem(e.i32(), own);
+  Val isToldTo = told != 0;
+  // A step of this rank can still come to its end, without meaning.
+  e.ifThen(isToldTo, [&] {
+    storeSystem(told, e.load(e.pointer(kGlobal), tableField(offsetof(PeerTable, failure))));
+  });
   Val isLate = clock(e) - start > e.load(e.i64(), tableField(offsetof(PeerTable, patience)));
   e.ifThen(e.logicalAnd(isLate, e.logicalNot(isToldTo)), [&] { report(wait, peer, token); });
   return e.logicalOr(isToldTo, isLate);

@@ -154,16 +154,36 @@ static Attribute cacheOf(Value value, llvm::DenseMap<Value, Attribute> &known) {
   return known.lookup(value);
 }
 
+/// Whether `op` launches a part of an exchange over the memory of peers. Such parts go in the order
+/// in which they stand, though not all of them give anything to the next.
+static bool usesPeers(Operation *op) {
+  auto launch = dyn_cast<exec::LaunchOp>(op);
+  if (!launch)
+    return false;
+  auto kernel =
+      SymbolTable::lookupNearestSymbolFrom<exec::KernelOp>(launch, launch.getKernelAttr());
+  return kernel && llvm::any_of(kernel.getBody().front(), [](Operation &inner) {
+           return isa<ep::DispatchSendOp, ep::DispatchReceiveOp, ep::CombineSendOp,
+                      ep::CombineReceiveOp>(inner);
+         });
+}
+
 SmallVector<TimedStep> epigraph::stepsOf(ArrayRef<Operation *> ops, const StepCosts &costs) {
   llvm::DenseMap<Operation *, unsigned> indexOf;
   llvm::DenseMap<Value, Attribute> caches;
   llvm::DenseMap<Attribute, unsigned> lastUse; // of a cache
+  std::optional<unsigned> lastOfPeers;
   SmallVector<TimedStep> steps;
   for (Operation *op : ops) {
     unsigned index = static_cast<unsigned>(steps.size());
     indexOf[op] = index;
     TimedStep step = costs.stepOf(op);
     llvm::SmallSetVector<unsigned, 8> after;
+    if (usesPeers(op)) {
+      if (lastOfPeers)
+        after.insert(*lastOfPeers);
+      lastOfPeers = index;
+    }
     for (Value operand : op->getOperands()) {
       if (auto giver = indexOf.find(operand.getDefiningOp()); giver != indexOf.end())
         after.insert(giver->second);

@@ -121,3 +121,38 @@ module attributes {exec.limits = #exec.limits<batch_tokens = 16, sequences = 4, 
     return %1 : tensor<?x8xf32>
   }
 }
+
+// -----
+
+// What is sent to peers must have been sent before anything is received, though no value says so.
+
+// CHECK-LABEL: func.func @peers
+// CHECK:         exec.launch @send
+// CHECK:         exec.launch @receive
+// CHECK:         return
+module attributes {exec.limits = #exec.limits<batch_tokens = 16, sequences = 4, context = 64>,
+                   exec.target = #exec.target<name = "t", cores = 1, vector_bits = 256, registers = 16, cache_bytes = 1024,
+                     memory_gbps = 1000000.0, gflops = 1000000.0, launch_ns = 1000, link_gbps = 10.0, link_latency_ns = 10000>} {
+  ep.mesh @world {expert = 2 : i64, attention = #ep.attention<data>}
+  exec.kernel @send(%x: tensor<?x8xbf16>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf32>) {
+    ep.dispatch_send %x, %ids, %w on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 16 : i64}
+        : tensor<?x8xbf16>, tensor<?x2xi32>, tensor<?x2xf32>
+    exec.yield
+  }
+  exec.kernel @receive() -> (tensor<?x8xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<32x2xi32>, tensor<32x2xf32>) {
+    %rows, %counts, %received, %places, %w = ep.dispatch_receive on @world {placement = #ep.placement<experts = 4, ranks = 2>, capacity = 16 : i64}
+        : tensor<?x8xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<32x2xi32>, tensor<32x2xf32>
+    exec.yield %rows, %counts, %received, %places, %w : tensor<?x8xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<32x2xi32>, tensor<32x2xf32>
+  }
+  exec.kernel @silu(%x: tensor<?x8xbf16>) -> tensor<?x8xbf16> {
+    %0 = epi.silu %x : tensor<?x8xbf16>
+    exec.yield %0 : tensor<?x8xbf16>
+  }
+  func.func @peers(%x: tensor<?x8xbf16>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf32>) -> tensor<?x8xbf16> {
+    exec.launch @send(%x, %ids, %w) : (tensor<?x8xbf16>, tensor<?x2xi32>, tensor<?x2xf32>) -> ()
+    %r:5 = exec.launch @receive() : () -> (tensor<?x8xbf16>, tensor<2xi32>, tensor<1xi32>, tensor<32x2xi32>, tensor<32x2xf32>)
+    %y = exec.launch @silu(%r#0) : (tensor<?x8xbf16>) -> tensor<?x8xbf16>
+    %a, %ta = ep.all_reduce %y on @world : tensor<?x8xbf16>, !ep.token
+    return %a : tensor<?x8xbf16>
+  }
+}
