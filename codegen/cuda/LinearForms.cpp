@@ -9,6 +9,8 @@ namespace {
 /// Numbers of rows up to which weights are streamed where nothing was measured, each in tiles of
 /// their own; of each matrix, where there are groups.
 constexpr int64_t kFewRows[] = {8, 16};
+/// What was the fastest for so many rows of a matrix is taken for any more.
+constexpr int64_t kManyRows = 256;
 /// A gain that is worth another device function.
 constexpr double kWorthOfFunction = 1.03;
 
@@ -70,12 +72,12 @@ std::vector<FormChoice> modelledForms(const LinearProblem &problem, const Linear
 std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
                                     const CudaTarget &target) {
   std::vector<FormChoice> choices = measuredForms(problem, epilogue, target);
-  // Skinny tiles would read the weights anew for every few rows.
-  if (!choices.empty() && std::holds_alternative<WideTile>(choices.back().form)) {
+  const int64_t groups = problem.kind == LinearKind::Grouped ? problem.matrices : 1;
+  const int64_t measured = choices.empty() ? 0 : choices.back().mostRows;
+  if (measured >= kManyRows * groups) {
     choices.back().mostRows = 0;
     return choices;
   }
-  const int64_t measured = choices.empty() ? 0 : choices.back().mostRows;
   for (const FormChoice &choice : modelledForms(problem, epilogue, target))
     if (choice.mostRows == 0 || choice.mostRows > measured)
       choices.push_back(choice);
