@@ -18,7 +18,7 @@ exec.kernel @linear(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tens
 
 // Without a request, forms for rising numbers of rows, the last for any.
 // JSON: "name": "by_rows"
-// JSON: "most_rows": 8
+// JSON: "most_rows": {{[1-9][0-9]*}}
 // JSON: "most_rows": 0
 exec.kernel @by_rows(%x: tensor<?x1024xbf16>, %w: tensor<2048x1024xbf16>) -> tensor<?x2048xbf16> {
   %y = epi.linear %x, %w : (tensor<?x1024xbf16>, tensor<2048x1024xbf16>) -> tensor<?x2048xbf16>

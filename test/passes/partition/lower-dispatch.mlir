@@ -78,6 +78,8 @@ module attributes {exec.limits = #exec.limits<batch_tokens = 48, sequences = 4, 
   // CHECK-LABEL: func.func @shared(
   func.func @shared(%x: tensor<?x256xbf16>, %ids: tensor<?x4xi32>, %w: tensor<?x4xf32>, %w8: tensor<256x256xf8E4M3FN>, %ws: tensor<2x2xf32>) -> (tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
     // CHECK: %[[NORM:.*]]:3 = epi.fused
+    // CHECK: epi.quantize
+    // CHECK: epi.yield
     %n:3 = epi.fused "silu_quantize"(%x) : (tensor<?x256xbf16>) -> (tensor<?x256xbf16>, tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
     ^bb0(%a: tensor<?x256xbf16>):
       %b = epi.silu %a : tensor<?x256xbf16>

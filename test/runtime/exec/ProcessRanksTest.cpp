@@ -75,7 +75,8 @@ TEST(PeerRegions, RefusesRegionsOfDifferentSizes) {
   const auto body = [](ProcessGroup &group) {
     MemoryPool pool(uint64_t{1} << 24);
     NullDriver driver(pool);
-    return PeerRegions::create(driver, group, group.rank() == 0 ? 1 << 21 : 1 << 22, milliseconds(100))
+    return PeerRegions::create(driver, group, group.rank() == 0 ? 1 << 21 : 1 << 22,
+                               milliseconds(100))
         .status();
   };
   for (const absl::Status &outcome : runRanks(2, "sizes", body))
