@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <functional>
+#include <numeric>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -154,6 +155,31 @@ TEST(LaneResults, GivesEveryProcessWhatAllLanesComputed) {
     return absl::OkStatus();
   };
   for (const absl::Status &outcome : runRanks(4, "lanes", body))
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
+/// Logits of one lane that one message does not hold, and none of the other.
+TEST(LaneResults, GoInPieces) {
+  std::vector<StepBatch> batches(2);
+  batches[0].ids = {1, 2, 3};
+  batches[0].outputRows = {1, 2};
+  const auto body = [&](ProcessGroup &group) -> absl::Status {
+    ModelInfo info;
+    info.ranks = info.lanes = 2;
+    info.vocab = 20000;
+    std::vector<float> logits(group.rank() == 0 ? 40000 : 0);
+    std::iota(logits.begin(), logits.end(), 0.0F);
+    StepResult own;
+    own.logits = logits;
+    LaneResults lanes(group, info);
+    EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> all, lanes.gather(batches, own, false));
+    std::vector<float> expected(40000);
+    std::iota(expected.begin(), expected.end(), 0.0F);
+    EXPECT_EQ(all[0].logits, absl::MakeConstSpan(expected));
+    EXPECT_TRUE(all[1].logits.empty());
+    return absl::OkStatus();
+  };
+  for (const absl::Status &outcome : runRanks(2, "pieces", body))
     EXPECT_TRUE(outcome.ok()) << outcome;
 }
 
