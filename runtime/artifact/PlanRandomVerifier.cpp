@@ -5,6 +5,7 @@
 #include "runtime/artifact/Plan.h"
 #include "runtime/artifact/PlanChecks.h"
 #include "runtime/artifact/RandomWeights.h"
+#include "runtime/base/ProductSum.h"
 
 namespace epigraph::plan {
 namespace {
@@ -23,21 +24,6 @@ absl::Status verifyTensor(const RandomTensor &tensor, const std::string &where) 
   return absl::OkStatus();
 }
 
-/// Places in a tensor, summed up as long as they fit 63 bits.
-class LastPlace {
-public:
-  void add(uint64_t count, uint64_t stride) {
-    uint64_t product = 0;
-    overflow |= __builtin_mul_overflow(count, stride, &product) ||
-                __builtin_add_overflow(place, product, &place) || place > INT64_MAX;
-  }
-  bool fits() const { return !overflow; }
-
-private:
-  uint64_t place = 0;
-  bool overflow = false;
-};
-
 absl::Status verifyPart(const RandomPart &part, uint64_t lastMatrix, const std::string &where) {
   EPIGRAPH_RETURN_IF_ERROR(verifyTensor(*part.values(), where + ".values"));
   uint64_t elements = 0;
@@ -45,7 +31,7 @@ absl::Status verifyPart(const RandomPart &part, uint64_t lastMatrix, const std::
       elements > kMostElements)
     return invalid(where, ": expected 1 to ", kMostElements, " elements, found ", part.rows(),
                    " rows of ", part.columns());
-  LastPlace last;
+  ProductSum last;
   last.add(1, part.first());
   last.add(lastMatrix, part.matrix_stride());
   last.add(part.rows() - 1, part.row_stride());
@@ -61,7 +47,7 @@ absl::Status verifyPart(const RandomPart &part, uint64_t lastMatrix, const std::
       return invalid(place, ".parts: expected at least 1");
     last.add(shard.parts() - 1, shard.stride());
   }
-  if (!last.fits())
+  if (last.overflowed())
     return invalid(where, ": reaches beyond any tensor");
   if (!part.scales())
     return absl::OkStatus();

@@ -6,27 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "runtime/artifact/KernelAbi.h"
 #include "runtime/base/ErrorCode.h"
+#include "runtime/base/ProductSum.h"
 #include "runtime/device/MemoryPool.h"
 #include "runtime/exec/PeerRegions.h"
 
 namespace epigraph {
 namespace {
-
-/// A sum of products that remembers an overflow.
-class ByteCount {
-public:
-  void add(uint64_t count, uint64_t bytes) {
-    uint64_t product = 0;
-    overflow |= __builtin_mul_overflow(count, bytes, &product) ||
-                __builtin_add_overflow(total, product, &total) || total > INT64_MAX;
-  }
-  uint64_t value() const { return total; }
-  bool overflowed() const { return overflow; }
-
-private:
-  uint64_t total = 0;
-  bool overflow = false;
-};
 
 /// What to do about a need that is over what there is.
 std::string remedy(const MemoryNeed &need, const MemoryRoom &room) {
@@ -52,7 +37,7 @@ std::string MemoryNeed::describe() const {
 }
 
 absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t ranks, uint64_t stepArrays) {
-  ByteCount weights, arenas, workspaces, arrays, page, all;
+  ProductSum weights, arenas, workspaces, arrays, page, all;
   for (const plan::Weight *weight : *plan.weights())
     weights.add(weight->shared() ? 1 : ranks, weightBytes(*weight));
   arenas.add(ranks, plan.arena_bytes());
@@ -64,7 +49,7 @@ absl::StatusOr<MemoryNeed> memoryNeed(const plan::Plan &plan, uint64_t ranks, ui
 
   const uint64_t fewest = (plan.limits()->context() + kPageTokens - 1) / kPageTokens;
   const uint64_t most = fewest * plan.limits()->sequences();
-  for (const ByteCount *part : {&weights, &arenas, &workspaces, &arrays})
+  for (const ProductSum *part : {&weights, &arenas, &workspaces, &arrays})
     all.add(1, part->value());
   all.add(fewest, page.value());
   const bool overflow = weights.overflowed() || arenas.overflowed() || workspaces.overflowed() ||
