@@ -118,7 +118,7 @@ def Epi_FusedOp : Epi_Op<"fused", [IsolatedFromAbove, RecursiveMemoryEffects,
   let summary = "operations that become one kernel";
   let description = [{
     A region of `epi` operations, computed row by row in one pass over its inputs: its intermediate values need no
-    memory of their own. `name` says what was fused and names the kernel.
+    memory of their own. `name` says what was fused and names the kernel. Of a cache that it appends to it gives the new handle.
 
     (C1) block arguments and operands agree in number and type. (C2) yielded values and results agree in
     number and type.
@@ -134,7 +134,7 @@ def Epi_FusedOp : Epi_Op<"fused", [IsolatedFromAbove, RecursiveMemoryEffects,
     ```
   }];
   let arguments = (ins StrAttr:$name, Variadic<AnyType>:$inputs);
-  let results = (outs Variadic<Epi_Tensor>:$results);
+  let results = (outs Variadic<AnyTypeOf<[Epi_Tensor, Epi_AnyCache]>>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$name `(` $inputs `)` attr-dict `:` functional-type($inputs, $results) $body";
   let hasVerifier = 1;
