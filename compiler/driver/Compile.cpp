@@ -176,6 +176,7 @@ absl::Status Compilation::preparePipeline() {
   pipeline_.packsWeights = !target_.cuda;
   pipeline_.fp8Activations = target_.cuda.has_value();
   pipeline_.gatedEpilogues = target_.cuda.has_value();
+  pipeline_.appendsInRows = target_.cuda.has_value();
   pipeline_.peerExchanges = target_.cuda.has_value();
   pipeline_.argmaxOnTarget = target_.cuda.has_value();
   pipeline_.optimize = options_.optimize;

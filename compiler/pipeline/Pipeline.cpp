@@ -70,6 +70,8 @@ static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
   }
   if (options.fp8Activations)
     passes.optional(createFuseQuantizePass());
+  if (options.appendsInRows)
+    passes.optional(createFuseCacheAppendPass());
 }
 
 static void listPartition(PassList &passes, const PipelineOptions &options) {

@@ -47,6 +47,8 @@ struct PipelineOptions {
   bool fp8Activations = false;
   /// Whether a projection's kernel can combine equal parts of its columns, such as gate and up.
   bool gatedEpilogues = false;
+  /// Whether the target's kernel of rows rotates heads and appends to caches, too.
+  bool appendsInRows = false;
   /// Whether the ranks' kernels exchange rows of experts through memory that they write for each
   /// other, and not through a communicator.
   bool peerExchanges = false;
@@ -68,8 +70,8 @@ struct PipelineOptions {
 void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
-/// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `peer-exchanges`,
-/// `argmax-on-target` and `fusion-level`.
+/// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `appends-in-rows`,
+/// `peer-exchanges`, `argmax-on-target` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

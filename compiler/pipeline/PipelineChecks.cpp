@@ -17,6 +17,7 @@ std::vector<ListedPass> allPasses() {
   all.fusionLevel = kMaxFusionLevel;
   all.fp8Activations = true;
   all.gatedEpilogues = true;
+  all.appendsInRows = true;
   all.peerExchanges = true;
   all.argmaxOnTarget = true;
   std::vector<ListedPass> result;

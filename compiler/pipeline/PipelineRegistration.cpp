@@ -55,6 +55,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> gatedEpilogues{*this, "gated-epilogues",
                               llvm::cl::desc("projections combine parts of their columns"),
                               llvm::cl::init(false)};
+  Option<bool> appendsInRows{*this, "appends-in-rows",
+                             llvm::cl::desc("row groups rotate heads and append to caches"),
+                             llvm::cl::init(false)};
   Option<bool> peerExchanges{*this, "peer-exchanges",
                              llvm::cl::desc("ranks write rows into each other's memory"),
                              llvm::cl::init(false)};
@@ -80,6 +83,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.compute = compute;
     options.fp8Activations = fp8Activations;
     options.gatedEpilogues = gatedEpilogues;
+    options.appendsInRows = appendsInRows;
     options.peerExchanges = peerExchanges;
     options.argmaxOnTarget = argmaxOnTarget;
     options.fusionLevel = fusionLevel;

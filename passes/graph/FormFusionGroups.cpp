@@ -119,22 +119,12 @@ private:
 
   /// Puts the operations of `group` in its place.
   void open(epi::FusedOp group) {
-    OpBuilder builder(group);
-    IRMapping mapping;
-    Block &body = group.getBody().front();
-    mapping.map(body.getArguments(), group.getInputs());
     Cluster cluster;
     cluster.wasGroup = true;
     cluster.names.push_back(group.getName().str());
-    for (Operation &op : body.without_terminator()) {
-      Operation *copy = builder.clone(op, mapping);
-      if (!isRowView(copy))
-        cluster.ops.push_back(copy);
-    }
-    for (auto [result, value] :
-         llvm::zip_equal(group.getResults(), body.getTerminator()->getOperands()))
-      result.replaceAllUsesWith(mapping.lookup(value));
-    group.erase();
+    for (Operation *op : openFusionGroup(group))
+      if (!isRowView(op))
+        cluster.ops.push_back(op);
     add(std::move(cluster));
   }
 
@@ -342,26 +332,11 @@ private:
         gain.reset();
   }
 
-  /// "add_rms_norm", "rms_norm_x2", "rms_norm_x2_concat".
-  static std::string nameOf(const Cluster &cluster) {
-    constexpr size_t kMostNames = 4;
-    llvm::MapVector<StringRef, size_t> counts;
-    for (const std::string &name : cluster.names)
-      ++counts[name];
-    if (counts.size() > kMostNames)
-      return "rows";
-    auto parts = llvm::map_to_vector(counts, [](const auto &entry) {
-      return entry.first.str() +
-             (entry.second > 1 ? "_x" + std::to_string(entry.second) : std::string());
-    });
-    return llvm::join(parts, "_");
-  }
-
   void form(Cluster &cluster) {
     RowGroup analysis = analyze(cluster.ops);
     OpBuilder builder(cluster.ops.back());
-    epi::FusedOp group =
-        formFusionGroup(builder, nameOf(cluster), cluster.ops, analysis.outputs.getArrayRef());
+    epi::FusedOp group = formFusionGroup(builder, fusionName(cluster.names), cluster.ops,
+                                         analysis.outputs.getArrayRef());
     for (auto [index, output] : llvm::enumerate(analysis.outputs.takeVector()))
       output.replaceAllUsesWith(group.getResult(index));
     for (Operation *op : llvm::reverse(cluster.ops))

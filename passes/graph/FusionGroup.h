@@ -13,6 +13,13 @@ namespace epigraph {
 epi::FusedOp formFusionGroup(mlir::OpBuilder &builder, llvm::StringRef name,
                              llvm::ArrayRef<mlir::Operation *> ops, mlir::ValueRange yielded);
 
+/// Puts the operations of `group` in its place, and erases it. Returns them, in order.
+llvm::SmallVector<mlir::Operation *> openFusionGroup(epi::FusedOp group);
+
+/// The name of a group made of operations and groups with `names`: "add_rms_norm", "rms_norm_x2",
+/// "rms_norm_x2_concat". "rows" where there are many.
+std::string fusionName(llvm::ArrayRef<std::string> names);
+
 } // namespace epigraph
 
 #endif // EPIGRAPH_PASSES_GRAPH_FUSIONGROUP_H

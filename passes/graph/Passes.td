@@ -245,4 +245,26 @@ def FormFusionGroupsPass : Pass<"epi-form-fusion-groups", "::mlir::ModuleOp"> {
   ];
 }
 
+def FuseCacheAppendPass : Pass<"epi-fuse-cache-append", "::mlir::ModuleOp"> {
+  let summary = "fuses an append to a cache with the norms and rotations of the same rows";
+  let description = [{
+    An `epi.kv_append` becomes one `epi.fused` group with what makes its parts, as far as that is computed row by row, and with what
+    stands beside it: "rms_norm_x2_rope_x2_kv_append" is what lies between the projection of queries, keys and values and
+    attention. Keys and values are then stored in the cache alone. The group gives the cache's new handle, which attention
+    reads as before, and values that others read. For targets whose kernel of rows can rotate and append, as CUDA's; a
+    decoding step of few sequences is as long as its kernels are many.
+
+    Taken in, one by one: operations and groups that are row-wise (norms, also with a quantization) and make what a member reads, and
+    each `epi.rope` of what a member reads or gives. A rotation must be of whole heads of a multiple of 16 elements, which lie
+    together in what the group reads, and norms before it of these heads or of whole rows. A group stands before the first use of what it gives.
+    What it reads must be there by then; weights and the cache are moved up, past no operation that reads or writes memory.
+
+    Precondition: groups are formed otherwise. Postcondition: none. Leaves alone: appends of what no such operation makes, and what
+    depends on a result of the group through another operation. The numbers are the same bit for bit.
+
+    Statistics: `groups` formed, `ops` in them, `launches` less in a step.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
 #endif // EPIGRAPH_PASSES_GRAPH_PASSES_TD

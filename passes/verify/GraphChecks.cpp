@@ -20,6 +20,10 @@ bool isRowWise(Operation &op) {
              epi::ConcatOp, epi::RmsNormOp, epi::SoftmaxOp, epi::QuantizeOp>(op);
 }
 
+/// Whether `op` is computed row by row, too, where no other operation is what a kernel is built
+/// around.
+bool isOfTokens(Operation &op) { return isa<epi::RopeOp, epi::KvAppendOp>(op); }
+
 LogicalResult verifyGroup(epi::FusedOp group) {
   Operation *anchor = nullptr;
   for (Operation &op : group.getBody().front().without_terminator()) {
@@ -31,7 +35,7 @@ LogicalResult verifyGroup(epi::FusedOp group) {
              << group.getName() << "\", where --exec-hoist-weights does not look: make it an input";
     if (isRowWise(op) || isView(op))
       continue;
-    if (anchor)
+    if (anchor && !(isOfTokens(op) && isOfTokens(*anchor)))
       return op.emitOpError("stands beside '")
              << anchor->getName() << "' in the fusion group \"" << group.getName()
              << "\", but a kernel is built around one operation that is not row-wise: fuse them "
