@@ -1,5 +1,6 @@
 // Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
-// row by row, or the row builder if there is none. Elementwise operations may follow a projection.
+// row by row, or the row builder if there is none. Elementwise operations may follow a projection;
+// rotations and an append that are not alone are the row builder's.
 #include "codegen/cuda/ArgmaxKernel.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "dialects/ep/Ep.h"
@@ -18,6 +19,9 @@ bool isRowWise(Operation &op) {
          isa<epi::AddOp, epi::MulOp, epi::RmsNormOp, epi::SoftmaxOp, epi::ConcatOp,
              epi::QuantizeOp>(op);
 }
+
+/// Whether `op` has a kernel of its own, but may also be one of the operations of a row kernel.
+bool isOfTokens(Operation *op) { return isa<epi::RopeOp, epi::KvAppendOp>(op); }
 
 bool isProjection(Operation *op) {
   return isa<epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp>(op);
@@ -58,17 +62,24 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
 LogicalResult buildKernel(KernelAssembly &assembly) {
   exec::KernelOp kernel = assembly.kernel;
   Operation *anchor = nullptr;
+  bool isAlone = true;
   for (Operation &op : kernel.getBody().front().without_terminator()) {
-    if (isView(op) || isRowWise(op))
+    if (isView(op))
       continue;
-    if (anchor)
+    if (isRowWise(op)) {
+      isAlone = false;
+      continue;
+    }
+    if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)))
       return op.emitError("exec.kernel @")
              << kernel.getSymName() << " holds '" << op.getName() << "' beside '"
              << anchor->getName()
              << "', but a device kernel is made around one operation; outline them apart";
+    isAlone = isAlone && !anchor;
     anchor = &op;
   }
-  return anchor ? buildAnchor(assembly, anchor) : buildRows(assembly);
+  const bool hasBuilder = anchor && (isAlone || !isOfTokens(anchor));
+  return hasBuilder ? buildAnchor(assembly, anchor) : buildRows(assembly);
 }
 
 } // namespace epigraph::cuda

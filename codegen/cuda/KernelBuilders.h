@@ -14,7 +14,7 @@ namespace epigraph::cuda {
 /// result are computed before it is stored.
 mlir::LogicalResult buildLinear(KernelAssembly &assembly, mlir::Operation *op);
 /// Any body of elementwise operations, rms_norm, softmax, quantize, concat, split and reshape, row
-/// by row.
+/// by row, and of rope and kv_append of what these give.
 mlir::LogicalResult buildRows(KernelAssembly &assembly);
 mlir::LogicalResult buildRope(KernelAssembly &assembly, epi::RopeOp op);
 mlir::LogicalResult buildEmbedding(KernelAssembly &assembly, epi::EmbeddingOp op);

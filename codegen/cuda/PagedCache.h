@@ -21,17 +21,24 @@ inline Val physicalPage(Emitter &e, Val table, Val page) {
   return e.load(e.i32(), e.at(table, page, sizeof(int32_t)));
 }
 
+/// Token `row`'s position in its sequence.
+inline Val positionOfToken(KernelFrame &frame, Val row) {
+  Val positions = frame.stepPointer(offsetof(DeviceStep, positions));
+  return frame.e.load(frame.e.i32(), frame.e.at(positions, row, sizeof(int32_t)));
+}
+
+/// Entries (i64) before that of token `row`, which is at `position`, in any cache.
+inline Val slotOfToken(KernelFrame &frame, Val row, Val position) {
+  Emitter &e = frame.e;
+  Val sequences = frame.stepPointer(offsetof(DeviceStep, sequence));
+  Val table = pageTableOf(frame, e.load(e.i32(), e.at(sequences, row, sizeof(int32_t))));
+  Val page = physicalPage(e, table, position / kPageTokens);
+  return e.toI64(page) * kPageTokens + e.toI64(position % kPageTokens);
+}
+
 /// The address, in the cache at `base` with entries of `entryBytes`, of the entry of token `row`.
 inline Val entryOfToken(KernelFrame &frame, Val base, int64_t entryBytes, Val row) {
-  Emitter &e = frame.e;
-  auto ofToken = [&](size_t field) {
-    return e.load(e.i32(), e.at(frame.stepPointer(field), row, sizeof(int32_t)));
-  };
-  Val position = ofToken(offsetof(DeviceStep, positions));
-  Val table = pageTableOf(frame, ofToken(offsetof(DeviceStep, sequence)));
-  Val page = physicalPage(e, table, position / kPageTokens);
-  Val slot = e.toI64(page) * kPageTokens + e.toI64(position % kPageTokens);
-  return e.at(base, slot, entryBytes);
+  return frame.e.at(base, slotOfToken(frame, row, positionOfToken(frame, row)), entryBytes);
 }
 
 } // namespace epigraph::cuda

@@ -11,6 +11,7 @@
 #include "codegen/target/RowLayout.h"
 
 #include <map>
+#include <memory>
 #include <tuple>
 
 namespace epigraph::cuda {
@@ -47,6 +48,10 @@ struct Chunk {
   bool isRagged = false;
   Val isFirst; ///< i1: the repetition's first chunk, and it exists
   std::map<Key, Vals> known;
+  /// Where pairs of elements are apart in the repetition: the chunk of the others', once it is
+  /// needed, and of that, this one.
+  std::unique_ptr<Chunk> partner;
+  Chunk *origin = nullptr;
 
   /// i1: whether element `index` exists; null where it always does.
   Val exists(int64_t index);

@@ -61,13 +61,15 @@ int64_t periodOf(Operation &op) {
     return isPerHead(norm) ? columnsOf(norm) : 0;
   if (auto quantize = dyn_cast<epi::QuantizeOp>(op))
     return quantize.getBlock()[1];
+  if (auto rope = dyn_cast<epi::RopeOp>(op))
+    return cast<RankedTensorType>(rope.getX().getType()).getShape().back();
   return 0;
 }
 
-int64_t periodOf(exec::KernelOp kernel) {
+int64_t periodOf(ArrayRef<Operation *> ops) {
   int64_t period = 0;
-  for (Operation &op : kernel.getBody().front())
-    if (int64_t here = periodOf(op)) {
+  for (Operation *op : ops)
+    if (int64_t here = periodOf(*op)) {
       if (period && period != here)
         return 0;
       period = here;
@@ -104,14 +106,9 @@ int64_t sharedBytesOf(exec::KernelOp kernel, const RowThreads &threads) {
 }
 
 RowEvaluator::RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads,
-                           Val row, Val rowExists, Val part)
+                           int64_t period, Val row, Val rowExists, Val thread, TokenPlace token)
     : frame(frame), e(frame.e), layout(layout), threads(threads), row(row), rowExists(rowExists),
-      thread(e.threadId()), kernelPeriod(periodOf(frame.kernel)) {
-  if (threads.rows > 1)
-    thread = thread % threads.ofRow;
-  if (part)
-    thread = thread + part * threads.ofRow;
-}
+      thread(thread), token(token), commonPeriod(period) {}
 
 void RowEvaluator::prepare(Operation &op) {
   if (auto norm = dyn_cast<epi::RmsNormOp>(op); norm && needsWholeRow(op))
@@ -136,14 +133,14 @@ void RowEvaluator::store(Value value, unsigned index) {
     return;
   }
   overValue(value, {}, [&](const Run &run, Chunk &chunk, ArrayRef<Val>) -> Vals {
-    storeFloatsAt(elementOf(value), evaluateExactly(value, run.at, chunk), index, run.at,
-                  RowLayout::elementsOf(value), chunk);
+    storeFloatsAt(elementOf(value), evaluateExactly(value, run.at, chunk),
+                  frame.resultRow(index, row), run.at, RowLayout::elementsOf(value), chunk);
     return {};
   });
 }
 
 int64_t RowEvaluator::period(Value value) const {
-  return kernelPeriod ? kernelPeriod : periodOf(value);
+  return commonPeriod ? commonPeriod : periodOf(value);
 }
 
 Vals RowEvaluator::overValue(Value value, ArrayRef<Val> carried, Body body) {
@@ -237,6 +234,8 @@ bool RowEvaluator::coversPeriod(Operation *op, Value reduced, Position at, const
 }
 
 Val RowEvaluator::headFactor(epi::RmsNormOp norm, Position at, Chunk &chunk) {
+  if (chunk.origin)
+    return headFactor(norm, at, *chunk.origin);
   Vals &known = chunk.known[{norm.getOperation(), at.start, at.step, false}];
   if (known.empty() && !coversPeriod(norm, norm.getX(), at, chunk))
     known = {e.f32(1)};
@@ -329,6 +328,7 @@ Vals RowEvaluator::compute(Value value, Position at, Chunk &chunk) {
           results.push_back(power * prepared.at(softmax)[1]);
         return results;
       })
+      .Case([&](epi::RopeOp rope) { return rotate(rope, at, chunk); })
       .Case([&](epi::SplitOp split) {
         const unsigned part = cast<OpResult>(value).getResultNumber();
         auto throughSplit = [&](int64_t position) {
@@ -411,13 +411,13 @@ void RowEvaluator::forPieces(Position at, int64_t rowElements, Chunk &chunk,
   }
 }
 
-void RowEvaluator::storeFloatsAt(Type element, ArrayRef<Val> values, unsigned index, Position at,
+void RowEvaluator::storeFloatsAt(Type element, ArrayRef<Val> values, Val rowAddress, Position at,
                                  int64_t rowElements, Chunk &chunk) {
   const int64_t bytes = bytesOf(element);
   const int64_t alignment = alignmentOf({at.start, at.step, rowElements, chunk.width});
   forPieces(at, rowElements, chunk, [&](int64_t first, int64_t count, Val position) {
-    storeFloats(e, element, values.slice(first, count),
-                e.at(frame.resultRow(index, row), position, bytes), alignment * bytes);
+    storeFloats(e, element, values.slice(first, count), e.at(rowAddress, position, bytes),
+                alignment * bytes);
   });
 }
 

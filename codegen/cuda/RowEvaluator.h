@@ -11,9 +11,9 @@ namespace epigraph::cuda {
 /// Elements over which `op` reduces within a row, so that a repetition must not cross a multiple of
 /// them: columns of a norm by head, the block of a quantization. 0: none.
 int64_t periodOf(mlir::Operation &op);
-/// That of all operations of a kernel together; 0 if there is none, or if they differ.
-int64_t periodOf(exec::KernelOp kernel);
-/// That of the operations that `value` is computed by, in a kernel where they may differ.
+/// That of all of `ops` together; 0 if there is none, or if they differ.
+int64_t periodOf(llvm::ArrayRef<mlir::Operation *> ops);
+/// That of the operations that `value` is computed by, where they may differ.
 int64_t periodOf(mlir::Value value);
 
 /// Whether `op` needs a whole row before its value is known anywhere.
@@ -21,17 +21,26 @@ bool needsWholeRow(mlir::Operation &op);
 /// Bytes of shared memory that `kernel` needs for rows that threads of several warps share.
 int64_t sharedBytesOf(exec::KernelOp kernel, const RowThreads &threads);
 
+/// Where the token of a row is, in kernels that rotate or append; values that it lacks are null.
+struct TokenPlace {
+  Val position; ///< in its sequence, i32
+  Val slot;     ///< entries before its own in every cache, i64
+};
+
 class RowEvaluator {
 public:
-  /// `row` exists where `rowExists` (i1), and can be read in any case. `part`: of `threads.columns`
-  /// blocks of the row, this one; null if there is one.
-  RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads, Val row,
-               Val rowExists, Val part);
+  /// `period`: of the operations that are evaluated, together. `row` exists where `rowExists` (i1),
+  /// and can be read in any case. `thread`: of `threads` of the row, this one, counted through all
+  /// blocks.
+  RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads, int64_t period,
+               Val row, Val rowExists, Val thread, TokenPlace token = {});
 
   /// Emits what `op` needs of the whole row: afterwards its value can be evaluated.
   void prepare(mlir::Operation &op);
   /// Stores `value` as result `index` of the kernel.
   void store(mlir::Value value, unsigned index);
+  /// Stores `part`, an operand of `append`, in the token's entry, `offset` elements from its start.
+  void storeEntry(epi::KvAppendOp append, mlir::Value part, int64_t offset);
 
   /// An operation that reduces over parts of a row which no group of lanes has; null if all is
   /// well.
@@ -66,10 +75,14 @@ private:
   Vals compute(mlir::Value value, Position at, Chunk &chunk);
   Vals load(const TensorView &view, Position at, Chunk &chunk);
   Vals exponentials(epi::SoftmaxOp softmax, Position at, Chunk &chunk);
+  Vals rotate(epi::RopeOp rope, Position at, Chunk &chunk);
+  Vals rotateNeighbours(epi::RopeOp rope, Position at, Chunk &chunk);
+  Vals rotateHalves(epi::RopeOp rope, Position at, Chunk &chunk);
+  std::pair<Vals, Vals> angles(epi::RopeOp rope, Val first, int64_t count);
   Vals masked(Chunk &chunk, llvm::ArrayRef<Val> values, double neutral);
 
   // Stores.
-  void storeFloatsAt(mlir::Type element, llvm::ArrayRef<Val> values, unsigned index, Position at,
+  void storeFloatsAt(mlir::Type element, llvm::ArrayRef<Val> values, Val rowAddress, Position at,
                      int64_t rowElements, Chunk &chunk);
   void storeQuantized(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
   void storeScale(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
@@ -82,7 +95,8 @@ private:
   RowLayout &layout;
   const RowThreads &threads;
   Val row, rowExists, thread;
-  const int64_t kernelPeriod;
+  const TokenPlace token;
+  const int64_t commonPeriod;
   /// What whole rows gave each operation.
   std::map<mlir::Operation *, Vals> prepared;
   /// Chunks whose values stay in registers from one walk to the next.

@@ -7,8 +7,13 @@
 // registers from the sums to the results, so a row is read once. A row of which no value needs the
 // whole is shared out to several blocks. Values are rounded to bf16 exactly where their types say
 // so.
+//
+// Rotations and an append may be among the operations. Results that have no operation in common
+// then have blocks of their own (RowShares.h), and where the row's token is, is known before the
+// kernel before has ended.
 #include "codegen/cuda/KernelBuilders.h"
-#include "codegen/cuda/RowEvaluator.h"
+#include "codegen/cuda/PagedCache.h"
+#include "codegen/cuda/RowShares.h"
 #include "codegen/target/Elementwise.h"
 
 using namespace mlir;
@@ -17,6 +22,8 @@ namespace epigraph::cuda {
 namespace {
 
 constexpr int64_t kCacheLine = 128; ///< bytes
+/// Elements of a rotated head are so many, or a multiple: no chunk has elements of both halves.
+constexpr int64_t kRotatedMultiple = 16;
 
 bool hasRows(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
@@ -29,9 +36,27 @@ bool isVector(Value value) {
   return type && type.getRank() == 1 && type.hasStaticShape();
 }
 
+LogicalResult cannotRotate(exec::KernelOp kernel, epi::RopeOp rope) {
+  return rope.emitError("CUDA kernel @")
+         << kernel.getSymName()
+         << " cannot rotate its heads among other operations: each must lie together in its "
+            "inputs, "
+            "be rotated as a whole and have a multiple of 16 elements; outline the rotation as a "
+            "kernel of its own";
+}
+
+/// What tokens have in common: the table of a rotation, the cache of an append, the step.
+bool isShared(OpOperand &operand) {
+  Operation *op = operand.getOwner();
+  return !isa<RankedTensorType>(operand.get().getType()) ||
+         (isa<epi::RopeOp>(op) && operand.get() == cast<epi::RopeOp>(op).getTable());
+}
+
 LogicalResult checkTypes(exec::KernelOp kernel) {
   for (Operation &op : kernel.getBody().front())
     for (OpOperand &operand : op.getOpOperands()) {
+      if (isShared(operand))
+        continue;
       const bool meetsRows = broadcastOf(operand) == epi::Broadcast::Columns ||
                              (op.getNumResults() && llvm::all_of(op.getResults(), isVector));
       if (!hasRows(operand.get()) && !(meetsRows && isVector(operand.get())))
@@ -43,95 +68,175 @@ LogicalResult checkTypes(exec::KernelOp kernel) {
   return success();
 }
 
-/// The value whose chunks are walked over to compute `yielded`.
-Value walkedFor(Value yielded) {
-  auto quantize = yielded.getDefiningOp<epi::QuantizeOp>();
-  return quantize ? quantize.getX() : yielded;
-}
-
-/// Slots of the longest run that is walked over.
-int64_t mostSlots(exec::KernelOp kernel, RowLayout &layout) {
-  const int64_t common = periodOf(kernel);
-  int64_t most = 1;
-  auto walk = [&](Value value) {
-    const int64_t period = common ? common : periodOf(value);
-    for (const Run &run : layout.runsOf(value, period))
-      most = std::max(most, ChunkGrid(run, period != 0).slots());
-  };
-  for (Operation &op : kernel.getBody().front())
-    if (needsWholeRow(op))
-      walk(op.getOperand(0));
-  for (Value yielded : kernel.getBody().front().getTerminator()->getOperands())
-    walk(walkedFor(yielded));
-  return most;
-}
-
-/// Fetches the vectors that meet all rows into the cache, while the kernel before still runs.
-void prefetchVectors(KernelFrame &frame, const RowThreads &threads) {
-  Emitter &e = frame.e;
-  for (BlockArgument argument : frame.kernel.getBody().getArguments()) {
-    if (!isVector(argument))
-      continue;
-    auto type = cast<RankedTensorType>(argument.getType());
-    const int64_t lines =
-        llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kCacheLine);
-    for (int64_t first = 0; first < lines; first += threads.ofBlock()) {
-      Val line = e.minimum(e.threadId() + first, e.i32(lines - 1));
-      e.ptx({}, "prefetch.global.L2 [$0];", "l", e.at(frame.address(argument), line, kCacheLine));
+/// Rotations and appends that are no kernels of their own.
+LogicalResult checkTokenOps(KernelAssembly &assembly) {
+  for (Operation &op : assembly.kernel.getBody().front()) {
+    if (auto rope = dyn_cast<epi::RopeOp>(op)) {
+      FailureOr<TensorView> table = assembly.view(rope, rope.getTable(), "table");
+      if (failed(table))
+        return failure();
+      if (table->shape.back() != periodOf(op) || periodOf(op) % kRotatedMultiple)
+        return cannotRotate(assembly.kernel, rope);
     }
+    auto append = dyn_cast<epi::KvAppendOp>(op);
+    if (append && !isa<BlockArgument>(append.getCache()))
+      return append.emitError("the cache of CUDA kernel @")
+             << assembly.kernel.getSymName() << " must be an argument";
+    if (append && failed(assembly.yieldedAs(append, append.getResult())))
+      return failure();
   }
+  return success();
 }
 
-/// Emits the kernel; an operation that it cannot compute, or null.
-Operation *emitRows(KernelFrame &frame, RowLayout &layout, const RowThreads &threads) {
+void prefetch(Emitter &e, Val address) { e.ptx({}, "prefetch.global.L2 [$0];", "l", address); }
+
+/// Fetches the vectors that meet all rows into the second-level cache, while the kernel before
+/// still runs. One block does: if all did, they would queue for the same lines.
+void prefetchVectors(KernelFrame &frame, int64_t threads) {
   Emitter &e = frame.e;
-  Block &body = frame.kernel.getBody().front();
-  Operation *unsupported = nullptr;
-  prefetchVectors(frame, threads);
-  e.waitForPrevious();
-  e.allowNext();
-  Val block = e.blockId(), part;
-  if (threads.columns > 1) {
-    part = block % threads.columns;
-    block = block / threads.columns;
-  }
-  Val first = block * threads.rows, rows = frame.rows();
-  e.ifThen(first < rows, [&] {
-    Val row = first, exists;
-    if (threads.rows > 1) {
-      row = first + e.threadId() / threads.ofRow;
-      exists = row < rows;
-      row = e.minimum(row, rows - 1);
+  e.ifThen(e.blockId() == 0, [&] {
+    for (BlockArgument argument : frame.kernel.getBody().getArguments()) {
+      if (!isVector(argument))
+        continue;
+      auto type = cast<RankedTensorType>(argument.getType());
+      const int64_t lines =
+          llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kCacheLine);
+      for (int64_t first = 0; first < lines; first += threads) {
+        Val line = e.minimum(e.threadId() + first, e.i32(lines - 1));
+        prefetch(e, e.at(frame.address(argument), line, kCacheLine));
+      }
     }
-    RowEvaluator evaluator(frame, layout, threads, row, exists, part);
-    for (Operation &op : body.without_terminator())
-      evaluator.prepare(op);
-    for (auto [index, value] : llvm::enumerate(body.getTerminator()->getOperands()))
-      evaluator.store(value, static_cast<unsigned>(index));
-    unsupported = evaluator.unsupported();
   });
-  return unsupported;
 }
+
+/// Emits the kernel.
+class RowEmission {
+public:
+  RowEmission(KernelFrame &frame, RowLayout &layout, const RowPlan &plan)
+      : frame(frame), e(frame.e), layout(layout), plan(plan) {}
+
+  /// The operation that cannot be computed, or null.
+  Operation *emit() {
+    prefetchVectors(frame, plan.threads);
+    first = e.blockId();
+    thread = e.threadId();
+    if (plan.columns > 1) {
+      thread = thread + first % plan.columns * plan.threads;
+      first = first / plan.columns;
+    }
+    first = first * plan.rows;
+    // What the host says of a step is there before its first kernel.
+    if (plan.ofTokens) {
+      findRow();
+      findToken();
+    }
+    e.waitForPrevious();
+    e.allowNext();
+    if (!plan.ofTokens)
+      findRow();
+    e.ifThen(first < rows, [&] { emitShares(); });
+    return unsupported;
+  }
+
+private:
+  void findRow() {
+    rows = frame.rows();
+    row = first;
+    if (plan.rows == 1)
+      return;
+    const int64_t ofRow = plan.threads / plan.rows;
+    thread = e.threadId() % ofRow;
+    row = first + e.threadId() / ofRow;
+    exists = row < rows;
+    row = e.minimum(row, rows - 1);
+  }
+
+  /// Where the row's token is, and where the threads that append store it.
+  void findToken() {
+    token.position = positionOfToken(frame, e.maximum(e.minimum(row, rows - 1), e.i32(0)));
+    prefetchAngles();
+    Val appends = e.boolean(false);
+    for (const RowShare &share : plan.shares)
+      if (share.appends())
+        appends = e.logicalOr(appends, isIn(share));
+    token.slot = e.ifValues(
+        e.logicalAnd(first < rows, appends),
+        [&]() -> Vals { return {slotOfToken(frame, row, token.position)}; },
+        [&]() -> Vals { return {e.i64(0)}; })[0];
+  }
+
+  /// Fetches the line of each table that the token needs.
+  void prefetchAngles() {
+    llvm::SmallSetVector<Value, 2> tables;
+    for (auto rope : frame.kernel.getBody().front().getOps<epi::RopeOp>())
+      tables.insert(rope.getTable());
+    for (Value value : tables) {
+      const TensorView &table = *layout.viewOf(value);
+      const int64_t bytes = table.shape.back() * static_cast<int64_t>(sizeof(float));
+      Val isOurs = e.threadId() < llvm::divideCeil(bytes, kCacheLine);
+      e.ifThen(e.logicalAnd(first < rows, isOurs), [&] {
+        Val line = e.at(frame.rowAddress(table, e.i32(0)), token.position, bytes);
+        prefetch(e, e.at(line, e.threadId(), kCacheLine));
+      });
+    }
+  }
+
+  /// i1: whether this thread is one of the share's.
+  Val isIn(const RowShare &share) {
+    return e.logicalAnd(thread >= share.begin, thread < share.begin + share.threads.ofRow);
+  }
+
+  void emitShares() {
+    if (!plan.ofTokens)
+      return emitShare(plan.shares.front());
+    for (const RowShare &share : plan.shares)
+      e.ifThen(isIn(share), [&] { emitShare(share); });
+  }
+
+  void emitShare(const RowShare &share) {
+    RowEvaluator evaluator(frame, layout, share.threads, share.period(), row, exists,
+                           thread - share.begin, token);
+    for (Operation &op : frame.kernel.getBody().front())
+      if (share.ops.contains(&op))
+        evaluator.prepare(op);
+    for (const RowSink &sink : share.sinks)
+      sink.store(evaluator);
+    if (evaluator.unsupported())
+      unsupported = evaluator.unsupported();
+  }
+
+  KernelFrame &frame;
+  Emitter &e;
+  RowLayout &layout;
+  const RowPlan &plan;
+  /// The block's first row, the launch's rows, this thread's row (and whether it exists, or null),
+  /// the thread among those of the row.
+  Val first, rows, row, exists, thread;
+  TokenPlace token;
+  Operation *unsupported = nullptr;
+};
 
 } // namespace
 
 LogicalResult buildRows(KernelAssembly &assembly) {
   exec::KernelOp kernel = assembly.kernel;
-  if (failed(checkTypes(kernel)))
+  if (failed(checkTypes(kernel)) || failed(checkTokenOps(assembly)))
     return failure();
-  Block &body = kernel.getBody().front();
   RowLayout layout;
-  const RowThreads threads(mostSlots(kernel, layout), llvm::none_of(body, needsWholeRow));
+  const RowPlan plan = planRows(kernel, layout);
   FunctionSpec spec;
-  spec.threads = threads.ofBlock();
-  spec.sharedBytes = sharedBytesOf(kernel, threads);
-  spec.rowTile = threads.rows;
-  spec.columnTiles = threads.columns;
+  spec.threads = plan.threads;
+  spec.rowTile = plan.rows;
+  spec.columnTiles = plan.columns;
+  for (const RowShare &share : plan.shares)
+    spec.sharedBytes = std::max(spec.sharedBytes, sharedBytesOf(kernel, share.threads));
   Operation *unsupported = nullptr;
-  assembly.addFunction(spec,
-                       [&](KernelFrame &frame) { unsupported = emitRows(frame, layout, threads); });
+  assembly.addFunction(
+      spec, [&](KernelFrame &frame) { unsupported = RowEmission(frame, layout, plan).emit(); });
   if (!unsupported)
     return success();
+  if (auto rope = dyn_cast<epi::RopeOp>(unsupported))
+    return cannotRotate(kernel, rope);
   return unsupported->emitError("CUDA kernel @")
          << kernel.getSymName() << " cannot give each "
          << (isa<epi::QuantizeOp>(unsupported) ? "block" : "head") << " of '"
