@@ -178,7 +178,7 @@ void addGeneralLinear(KernelAssembly &assembly, const LinearProblem &problem,
   tiles.setGrid(spec, assembly.target, 2);
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
-    frame.e.allowNext();
+    frame.e.allowNext(); // Of groups only now: followsProjectionOfGroups.
     Builder builder(frame, problem, epilogue);
     Val list = frame.e.offset(frame.e.sharedMemory(), stepBytes);
     tiles.forEach(frame, list, kThreads, [&](const BlockTile &tile) { builder.compute(tile); });

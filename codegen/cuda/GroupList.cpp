@@ -29,7 +29,10 @@ Val GroupList::field(Val place, int64_t offset) const {
 
 void GroupList::make(Val counts, int64_t threads) const {
   Val scratch = e.offset(memory, listBytes(groups));
-  auto countOf = [&](Val group) { return e.load(e.i32(), e.at(counts, group, 4)); };
+  auto countOf = [&](Val group) {
+    return e.ptx({e.i32()}, "ld.relaxed.gpu.global.b32 $0, [$1];", "=r,l,~{memory}",
+                 e.at(counts, group, 4))[0];
+  };
   // A thread sees to the same groups in both scans, and needs no barrier for what it remembers.
   llvm::SmallVector<std::pair<Val, Val>> rowsOf;
   scanOverBlock(e, groups, threads, scratch, countOf,

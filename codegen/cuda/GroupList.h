@@ -17,8 +17,9 @@ public:
   /// Shared memory of a list; aligned to 16.
   static int64_t bytes(int64_t groups);
 
-  /// Makes the list from `counts`, i32 [groups] in global memory. All `threads` of the block take
-  /// part, and meet before they use it.
+  /// Makes the list from `counts`, i32 [groups] in global memory, read past the first-level cache,
+  /// which may be older than they are. All `threads` of the block take part, and meet before they
+  /// use it.
   void make(Val counts, int64_t threads) const;
 
   /// Tiles of all groups.

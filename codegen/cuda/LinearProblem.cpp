@@ -1,5 +1,7 @@
 #include "codegen/cuda/LinearProblem.h"
 
+#include "codegen/cuda/LaunchOrder.h"
+
 using namespace mlir;
 
 namespace epigraph::cuda {
@@ -103,6 +105,7 @@ FailureOr<LinearProblem> LinearProblem::create(KernelAssembly &assembly, epi::Gr
       failed(reader.readContiguousOptional(problem.wScale, op.getWScale(), "w_scale")) ||
       failed(reader.readContiguousOptional(problem.bias, op.getBias(), "bias")))
     return failure();
+  problem.hasOldCounts = followsProjectionOfGroups(assembly.kernel, problem.counts->argument);
   return problem;
 }
 

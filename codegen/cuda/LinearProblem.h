@@ -36,6 +36,8 @@ struct LinearProblem {
   std::optional<TensorView> wScale;
   /// Of Grouped: i32 [experts], on the device only.
   std::optional<TensorView> counts;
+  /// Of Grouped: whether `counts` is there when the kernel starts, before waitForPrevious.
+  bool hasOldCounts = false;
   /// Of Grouped, [experts, N]: added to the products in float32.
   std::optional<TensorView> bias;
 

@@ -90,10 +90,12 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   SkinnyProducts products(frame, problem, epilogue, layout, rank);
   SumStore store(frame, epilogue, layout, rank);
   Val sums = e.sharedMemory(), list = e.offset(sums, layout.sumBytes());
-  if (problem.kind != LinearKind::Grouped)
+  if (problem.kind != LinearKind::Grouped) {
+    e.allowNext();
     products.prefetch(tiles.ofBlock(frame));
+  }
   e.waitForPrevious();
-  e.allowNext();
+  e.allowNext(); // Of groups only now: followsProjectionOfGroups.
   tiles.forEach(frame, list, layout.threads(), [&](const BlockTile &tile) {
     products.multiply(tile, sums);
     meet();

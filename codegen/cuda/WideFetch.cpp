@@ -111,6 +111,8 @@ Val fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
     fetch.weights(begin + stage, stage);
   });
   e.waitForPrevious();
+  if (kernel.problem.kind == LinearKind::Grouped)
+    e.allowNext(); // Only now: followsProjectionOfGroups.
   e.forEach(e.i32(0), count, e.i32(1), [&](Val stage) { fetch.tokens(begin + stage, stage); });
   return count;
 }
@@ -121,7 +123,7 @@ void fetchTiles(const WideKernel &kernel, const WorkList &list) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;
   Val fetched = e.i32(0);
-  if (layout.hasOneRowTile)
+  if (kernel.fetchesEarly())
     fetched = fetchFirst(kernel, list.firstTile());
   Val isFull = fetched == layout.stages;
   Vals initial{e.select(isFull, e.i32(0), fetched), e.toI32(isFull), fetched};

@@ -93,6 +93,8 @@ struct WideKernel {
   Val rank;   ///< of the block in its cluster
 
   Emitter &e() const { return frame.e; }
+  /// Whether the first weights are fetched before the kernel before has ended.
+  bool fetchesEarly() const { return layout.hasOneRowTile || problem.hasOldCounts; }
   /// Barriers of a stage: its data is there; its data has been used.
   Val full(Val stage) const { return barrier(layout.fullAt, stage); }
   Val empty(Val stage) const { return barrier(layout.emptyAt, stage); }

@@ -53,7 +53,7 @@ void multiplyAndStore(const WideKernel &kernel, const WorkList &list, Val warpgr
   Emitter &e = kernel.e();
   if (kernel.layout.warpgroups > 1)
     raiseRegisters(e, kProductRegisters);
-  if (kernel.layout.hasOneRowTile)
+  if (kernel.fetchesEarly())
     e.waitForPrevious();
   WideProducts products(kernel, warpgroup);
   WideStore store(kernel, list, warpgroup);
@@ -70,9 +70,14 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   WideKernel kernel{frame,  problem,          epilogue,
                     layout, e.sharedMemory(), layout.cluster > 1 ? clusterRank(e) : e.i32(0)};
   initBarriers(kernel);
-  e.allowNext(); // Its blocks start as soon as there is room for them.
-  if (!layout.hasOneRowTile)
+  const bool isGrouped = problem.kind == LinearKind::Grouped;
+  if (!isGrouped)
+    e.allowNext(); // Its blocks start as soon as there is room for them.
+  if (!kernel.fetchesEarly()) {
     e.waitForPrevious();
+    if (isGrouped)
+      e.allowNext(); // Only now: followsProjectionOfGroups.
+  }
   WorkList list(kernel);
   layout.cluster > 1 ? clusterSync(e) : e.syncThreads();
   Val warpgroup = e.threadId() >> 7;

@@ -57,11 +57,22 @@ Vals WorkList::forEachTile(
 }
 
 WorkTile WorkList::firstTile() const {
-  if (!kernel.layout.tile.streamed)
-    return tileOfColumns(e.blockId() / kernel.layout.cluster);
-  const Shares all = shares();
-  return partOf(tileOfColumns(firstStep(all, share()) / kernel.layout.blocksOfDepth),
-                firstStep(all, share()), firstStep(all, share() + 1));
+  const bool isGrouped = kernel.problem.kind == LinearKind::Grouped;
+  Val place = e.i32(0);
+  // Past the last tile there is none in the list of groups.
+  auto at = [&](Val index) {
+    return tileAt(isGrouped ? e.minimum(index, tiles() - 1) : index, place);
+  };
+  if (kernel.layout.tile.streamed) {
+    const Shares all = shares();
+    Val begin = firstStep(all, share());
+    return partOf(at(begin / kernel.layout.blocksOfDepth), begin, firstStep(all, share() + 1));
+  }
+  Val index = e.blockId() / kernel.layout.cluster;
+  WorkTile tile = at(index);
+  if (isGrouped)
+    tile.depthEnd = e.select(index < tiles(), tile.depthEnd, tile.depthBegin);
+  return tile;
 }
 
 // Streamed. The first `larger` shares have one step more than the others; those at the end may have

@@ -31,7 +31,8 @@ public:
   Vals forEachTile(llvm::ArrayRef<Val> initial,
                    llvm::function_ref<Vals(const WorkTile &, llvm::ArrayRef<Val>)> body) const;
 
-  /// The block's first tile, where there is one tile along the rows; it always has one.
+  /// The block's first tile. Without one, which cannot be where there is one tile along the rows,
+  /// it has no K.
   WorkTile firstTile() const;
 
   /// Of a streamed projection: the block's share. Those of later blocks come first, so that who
