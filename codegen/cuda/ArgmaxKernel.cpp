@@ -193,8 +193,8 @@ void addVariant(KernelAssembly &assembly, const TensorView &x, unsigned result,
     // The first block must be running before others write to its memory.
     if (sharing.blocks > 1)
       block.meet();
-    e.waitForPrevious();
     e.allowNext();
+    e.waitForPrevious();
     Val row = e.blockId() / sharing.blocks;
     e.ifThen(row < frame.rows(), [&] { block.run(row, frame.resultRow(result, row)); });
   });

@@ -219,7 +219,8 @@ public:
   // Programmatic dependent launch. Both do nothing in a kernel launched otherwise.
   /// Waits until the kernel before has ended and its results are there.
   void waitForPrevious();
-  /// Lets the next kernel start.
+  /// Lets the next kernel start, beside this one. The first thing that most kernels do, so that
+  /// several are there when a long one ends, and those with weights have asked for them.
   void allowNext();
 
   /// Inline PTX; `results` may be empty. `effects`: must not be moved, merged or dropped. It may

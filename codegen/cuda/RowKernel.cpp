@@ -130,8 +130,8 @@ public:
       findRow();
       findToken();
     }
-    e.waitForPrevious();
     e.allowNext();
+    e.waitForPrevious();
     if (!plan.ofTokens)
       findRow();
     e.ifThen(first < rows, [&] { emitShares(); });

@@ -53,8 +53,8 @@ void addRowLaunch(KernelAssembly &assembly, const RowPieces &pieces,
   spec.columnTiles = pieces.parts;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     Emitter &e = frame.e;
-    e.waitForPrevious();
     e.allowNext();
+    e.waitForPrevious();
     Val row = e.blockId() / pieces.parts;
     e.ifThen(row < frame.rows(), [&] { body(frame, row, e.blockId() % pieces.parts); });
   });
