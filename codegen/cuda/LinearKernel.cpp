@@ -26,16 +26,22 @@ ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t f
                                                                : ArrayRef<int64_t>();
 }
 
-/// For one tile along the rows the form is another: a variant for each.
-void addRequestedWide(KernelAssembly &assembly, const LinearProblem &problem,
-                      const LinearEpilogue &epilogue, const WideTile &tile) {
-  const int64_t oneTile = tile.rows * tile.multicast;
-  if (problem.kind == LinearKind::Linear) {
-    assembly.beginVariant(oneTile);
-    addWideLinear(assembly, problem, epilogue, tile, oneTile);
+/// Launches with one tile along the rows have a function of their own, which fetches early.
+void addForm(KernelAssembly &assembly, const LinearProblem &problem, const LinearEpilogue &epilogue,
+             const FormChoice &choice, int64_t fewerRows) {
+  const auto *tile = std::get_if<WideTile>(&choice.form);
+  if (!tile) {
+    assembly.beginVariant(choice.mostRows);
+    return addSkinnyLinear(assembly, problem, epilogue, std::get<SkinnyTile>(choice.form));
   }
-  assembly.beginVariant();
-  addWideLinear(assembly, problem, epilogue, tile, /*mostRows=*/0);
+  const int64_t oneTile = tile->rows * tile->multicast;
+  const bool hasMore = choice.mostRows == 0 || choice.mostRows > oneTile;
+  if (problem.kind == LinearKind::Linear && oneTile > fewerRows && hasMore) {
+    assembly.beginVariant(oneTile);
+    addWideLinear(assembly, problem, epilogue, *tile, oneTile);
+  }
+  assembly.beginVariant(choice.mostRows);
+  addWideLinear(assembly, problem, epilogue, *tile, choice.mostRows);
 }
 
 /// Whether the kernel asks for a form itself, by one of the attributes `wide_tile` and
@@ -49,7 +55,7 @@ FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &prob
   if (!wide.empty()) {
     const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5], wide[6] != 0};
     if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
-      addRequestedWide(assembly, problem, epilogue, tile);
+      addForm(assembly, problem, epilogue, {/*mostRows=*/0, tile}, /*fewerRows=*/0);
       return true;
     }
   } else if (!skinny.empty()) {
@@ -69,15 +75,6 @@ FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &prob
          << " cannot be computed in the form that its attributes ask for; leave them out";
 }
 
-void addForm(KernelAssembly &assembly, const LinearProblem &problem, const LinearEpilogue &epilogue,
-             const FormChoice &choice) {
-  assembly.beginVariant(choice.mostRows);
-  if (const auto *tile = std::get_if<WideTile>(&choice.form))
-    addWideLinear(assembly, problem, epilogue, *tile, choice.mostRows);
-  else
-    addSkinnyLinear(assembly, problem, epilogue, std::get<SkinnyTile>(choice.form));
-}
-
 } // namespace
 
 LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
@@ -92,8 +89,11 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
     return success(succeeded(isRequested));
 
   const std::vector<FormChoice> choices = chooseForms(*problem, *epilogue, assembly.target);
-  for (const FormChoice &choice : choices)
-    addForm(assembly, *problem, *epilogue, choice);
+  int64_t fewerRows = 0;
+  for (const FormChoice &choice : choices) {
+    addForm(assembly, *problem, *epilogue, choice, fewerRows);
+    fewerRows = choice.mostRows;
+  }
   if (!choices.empty())
     return success();
   if (epilogue->quantized())
