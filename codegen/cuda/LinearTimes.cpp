@@ -85,22 +85,33 @@ double distance(const Row &row, const LinearProblem &problem, const LinearEpilog
                     : 0);
 }
 
+/// Adds the times of the nearest projection that was measured with fewer rows than groups, or of
+/// that with more. Of fewer, each has a group of its own, however many groups there are.
+void addNearest(std::vector<LinearTime> &times, const LinearProblem &problem,
+                const LinearEpilogue &epilogue, bool hasFewRows) {
+  double nearest = std::numeric_limits<double>::infinity();
+  const size_t first = times.size();
+  for (const Row &row : table()) {
+    const double far = distance(row, problem, epilogue);
+    if (far > nearest || std::isinf(far) || (row.time.rows < row.matrices) != hasFewRows ||
+        (hasFewRows && row.time.rows >= problem.matrices))
+      continue;
+    if (far < nearest)
+      times.resize(first);
+    nearest = far;
+    times.push_back(row.time);
+    if (!hasFewRows)
+      times.back().rows = row.time.rows / row.matrices * problem.matrices;
+  }
+}
+
 } // namespace
 
 std::vector<LinearTime> measuredTimes(const LinearProblem &problem,
                                       const LinearEpilogue &epilogue) {
-  double nearest = std::numeric_limits<double>::infinity();
   std::vector<LinearTime> times;
-  for (const Row &row : table()) {
-    const double far = distance(row, problem, epilogue);
-    if (far > nearest || std::isinf(far))
-      continue;
-    if (far < nearest)
-      times.clear();
-    nearest = far;
-    times.push_back(row.time);
-    times.back().rows = row.time.rows / row.matrices * problem.matrices;
-  }
+  addNearest(times, problem, epilogue, /*hasFewRows=*/true);
+  addNearest(times, problem, epilogue, /*hasFewRows=*/false);
   llvm::sort(times, [](const LinearTime &a, const LinearTime &b) {
     return std::pair(a.rows, a.us) < std::pair(b.rows, b.us);
   });

@@ -21,8 +21,9 @@ struct LinearTime {
 
 /// Times of the measured projection that is nearest to `problem`, by rising numbers of rows, and of
 /// one number by rising time; at each, the fastest form and those close to it. Numbers of rows are
-/// counted for as many groups as `problem` has. Empty if none is near: of the same kind and types,
-/// with sizes within a factor of four. The forms need not fit `problem`.
+/// counted for as many groups as `problem` has, but for fewer rows than groups. Empty if none is
+/// near: of the same kind and types, with sizes within a factor of four. The forms need not fit
+/// `problem`.
 std::vector<LinearTime> measuredTimes(const LinearProblem &problem, const LinearEpilogue &epilogue);
 
 } // namespace epigraph::cuda

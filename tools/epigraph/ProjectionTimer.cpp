@@ -15,6 +15,8 @@ namespace {
 
 /// Weights that take turns are together several times as large as the caches.
 constexpr uint64_t kManyBytes = uint64_t{200} << 20;
+/// Launches, at least, that send rows to groups each in its own way.
+constexpr size_t kChoices = 10;
 /// Launches of one recording, and runs of it that count.
 constexpr size_t kLaunches = 20;
 constexpr size_t kRuns = 5;
@@ -43,8 +45,8 @@ std::vector<uint8_t> patternOf(DType element) {
 }
 
 /// Each row goes to some group, whichever: sizes as a router makes them.
-std::vector<int32_t> groupSizes(uint32_t groups, uint32_t rows) {
-  std::mt19937 random(1);
+std::vector<int32_t> groupSizes(uint32_t groups, uint32_t rows, uint32_t seed) {
+  std::mt19937 random(seed);
   std::vector<int32_t> sizes(groups);
   for (uint32_t row = 0; row < rows; ++row)
     ++sizes[random() % groups];
@@ -134,6 +136,17 @@ absl::Status ProjectionTimer::makeOperands(const KernelSignature &signature) {
     copies_.push_back(arguments);
     copies_.back()[projection_.weights] = memory;
   }
+  return projection_.groups == 0 ? absl::OkStatus() : makeChoices();
+}
+
+/// Few rows read few of the matrices: launches take turns with others of them, too.
+absl::Status ProjectionTimer::makeChoices() {
+  for (size_t i = 0; copies_.size() < kChoices; ++i)
+    copies_.push_back(copies_[i]);
+  for (Arguments &arguments : copies_) {
+    EPIGRAPH_ASSIGN_OR_RETURN(arguments[projection_.counts],
+                              allocate(projection_.groups * sizeof(int32_t)));
+  }
   return absl::OkStatus();
 }
 
@@ -142,9 +155,12 @@ absl::Status ProjectionTimer::setRows(uint32_t rows) {
   EPIGRAPH_RETURN_IF_ERROR(driver_.copyIn(count_, bytesOf(count)));
   if (projection_.groups == 0)
     return driver_.synchronize();
-  const std::vector<int32_t> sizes = groupSizes(projection_.groups, rows);
-  EPIGRAPH_RETURN_IF_ERROR(
-      driver_.copyIn(static_cast<uint8_t *>(copies_.front()[projection_.counts]), bytesOf(sizes)));
+  for (size_t i = 0; i < copies_.size(); ++i) {
+    const std::vector<int32_t> sizes =
+        groupSizes(projection_.groups, rows, static_cast<uint32_t>(i + 1));
+    EPIGRAPH_RETURN_IF_ERROR(
+        driver_.copyIn(static_cast<uint8_t *>(copies_[i][projection_.counts]), bytesOf(sizes)));
+  }
   return driver_.synchronize();
 }
 

@@ -50,6 +50,7 @@ private:
   absl::StatusOr<uint8_t *> allocate(uint64_t bytes);
   absl::Status fill(uint8_t *memory, uint64_t bytes, DType element);
   absl::Status makeOperands(const KernelSignature &signature);
+  absl::Status makeChoices();
   absl::Status setRows(uint32_t rows);
   absl::StatusOr<std::unique_ptr<RecordedWork>>
   record(const std::vector<std::unique_ptr<PreparedLaunch>> &launches, uint32_t rows);

@@ -25,7 +25,8 @@ constexpr char kFooter[] = R"(Examples:
 
 Times every kernel of a folder that epigraph-compile-kernels wrote of projections which each ask for
 a form, at numbers of rows, and keeps the fastest: docs/how-to/tune-kernels.md. Weights are in no
-cache. With groups, --rows counts those of each group on average.)";
+cache. With groups, --rows counts those of each group on average; 8, 32 and 128
+of all groups are measured besides, where that is less than one of each.)";
 
 constexpr char kHeader[] = "kind,element,matrices,outputs,depth,parts,rows,form,fields,us\n";
 
@@ -35,6 +36,9 @@ constexpr double kKept = 1.1;
 constexpr size_t kMostKept = 6;
 /// What is this much slower than the best is not timed more than once.
 constexpr double kHopeless = 1.3;
+
+/// What one token and a few choose: most of the groups have no rows then.
+constexpr uint32_t kRowsOfFewGroups[] = {8, 32, 128};
 
 struct TuneFlags {
   std::string folder, output;
@@ -105,21 +109,32 @@ private:
                               ProjectionTimer::create(driver_, folder_.signatures[kernels.front()],
                                                       projection, folder_.kernels.workspaceBytes,
                                                       (most + 3) / 4 * 4));
-    for (const uint32_t ofMatrix : flags_.rows) {
+    for (const uint32_t rows : rowsOf(groups)) {
       std::vector<Time> times;
       double best = 1e30;
       for (const size_t kernel : kernels) {
         const KernelSignature &signature = folder_.signatures[kernel];
-        if (!isWorthTiming(signature, ofMatrix))
+        if (!isWorthTiming(signature, (rows + groups - 1) / groups))
           continue;
-        EPIGRAPH_ASSIGN_OR_RETURN(
-            const double us, timer->time(*library_, kernel, ofMatrix * groups, best * kHopeless));
+        EPIGRAPH_ASSIGN_OR_RETURN(const double us,
+                                  timer->time(*library_, kernel, rows, best * kHopeless));
         times.push_back({&signature, us});
         best = std::min(best, us);
       }
-      keep(keyOf(projection, ofMatrix * groups), times, table);
+      keep(keyOf(projection, rows), times, table);
     }
     return absl::OkStatus();
+  }
+
+  /// Rows to measure at, of all groups.
+  std::vector<uint32_t> rowsOf(uint32_t groups) const {
+    std::vector<uint32_t> rows;
+    for (const uint32_t few : kRowsOfFewGroups)
+      if (few < groups)
+        rows.push_back(few);
+    for (const uint32_t ofMatrix : flags_.rows)
+      rows.push_back(ofMatrix * groups);
+    return rows;
   }
 
   /// Adds the fastest to the table, and says which is the best.
