@@ -211,9 +211,9 @@ int64_t RowExtents::maxRows(RowExtent extent) const {
   llvm_unreachable("all kinds of rows are covered");
 }
 
-/// Rows of a device's buffers come in multiples of so many: its tensor maps want the columns of
-/// column-major float32 matrices to start at multiples of 16 bytes. The runtime holds plans to it
-/// (runtime/artifact/DeviceRows.h).
+/// Rows of a device's buffers come in multiples of so many, times their factor: its tensor maps
+/// want the columns of column-major float32 matrices to start at multiples of 16 bytes. The runtime
+/// holds plans to it (runtime/artifact/DeviceRows.h).
 static int64_t rowMultiple(Value value) {
   constexpr int64_t kDeviceRowMultiple = 4;
   auto module = value.getParentRegion()->getParentOfType<ModuleOp>();
@@ -226,6 +226,6 @@ int64_t RowExtents::maxBytes(Value value) const {
   const RowExtent extent = of(value);
   int64_t rows = maxRows(extent);
   if (extent.kind != Kind::Static)
-    rows = llvm::alignTo(rows, rowMultiple(value));
+    rows = llvm::alignTo(rows / extent.factor, rowMultiple(value)) * extent.factor;
   return rows * getRowElements(type) * (type.getElementTypeBitWidth() / 8);
 }

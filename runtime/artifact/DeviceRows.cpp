@@ -33,7 +33,7 @@ uint64_t DeviceRows::most(const plan::Rows &rows) const {
   if (rows.kind() == plan::RowKind::Static)
     return rows.factor();
   if (const std::optional<uint64_t> most = maxRows(rows, plan))
-    return roundUp(*most);
+    return roundUp(*most / rows.factor()) * rows.factor();
   const auto found = received.find(rows.id());
   if (found == received.end())
     return 0;

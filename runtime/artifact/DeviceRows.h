@@ -25,6 +25,8 @@ public:
 
   /// What the plan's limits allow, rounded up to a multiple of kDeviceRowMultiple unless Static. Of
   /// Received rows, what every buffer of the exchange has room for, rounded down to a multiple.
+  /// The factor is not rounded: a kernel that knows the most tokens knows the most rows of their
+  /// experts.
   uint64_t most(const plan::Rows &rows) const;
 
   /// What the argument `ref` of a launch has room for; nothing for weights and caches.

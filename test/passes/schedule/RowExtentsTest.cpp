@@ -123,5 +123,16 @@ TEST_F(RowExtentsTest, BoundsRowsByTheLimits) {
   EXPECT_EQ(extents->maxBytes(op(5).getResult(0)), 24 * 8 * 4);
 }
 
+TEST_F(RowExtentsTest, RoundsRowsOfADevice) {
+  Value permuted = op(4).getResult(0);
+  EXPECT_EQ(extents->maxBytes(permuted), 12 * 8 * 4);
+  Type f64 = Float64Type::get(&context);
+  FloatAttr one = FloatAttr::get(f64, 1.0);
+  (*module)->setAttr(exec::kTargetAttrName,
+                     exec::TargetAttr::get(&context, StringAttr::get(&context, "cuda:sm_90a"), 1,
+                                           256, 16, 1024, one, one, 1, one, 1));
+  EXPECT_EQ(extents->maxBytes(permuted), 16 * 8 * 4) << "3 rows, rounded to 4, 4 times";
+}
+
 } // namespace
 } // namespace epigraph

@@ -60,7 +60,7 @@ TEST(DevicePlanTest, RoundsRowsToWhatTensorMapsWant) {
   const DeviceRows rows(*plan, *plan.function("main"));
   EXPECT_EQ(rows.most(Rows(RowKind::Static, 0, 5)), 5u);
   EXPECT_EQ(rows.most(Rows(RowKind::Tokens, 0, 1)), 8u); // 7 tokens
-  EXPECT_EQ(rows.most(Rows(RowKind::Tokens, 0, 3)), 24u);
+  EXPECT_EQ(rows.most(Rows(RowKind::Tokens, 0, 2)), 16u);
   EXPECT_EQ(rows.most(Rows(RowKind::Outputs, 0, 1)), 4u); // 3 sequences
   EXPECT_EQ(rows.most(Rows(RowKind::Received, 0, 1)), 8u);
   EXPECT_EQ(rows.room(plan::Ref(plan::RefKind::Input, 0)), 8u);
