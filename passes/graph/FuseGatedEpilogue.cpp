@@ -4,13 +4,11 @@
 #include "dialects/epi/Epi.h"
 #include "dialects/epi/Scales.h"
 #include "passes/PassRemarks.h"
+#include "passes/graph/FusionGroup.h"
 #include "passes/graph/Passes.h"
 #include "passes/graph/RowGroup.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Builders.h"
-#include "mlir/IR/IRMapping.h"
-#include "llvm/ADT/SetVector.h"
 
 namespace epigraph {
 #define GEN_PASS_DEF_FUSEGATEDEPILOGUEPASS
@@ -93,24 +91,8 @@ struct FuseGatedEpiloguePass : epigraph::impl::FuseGatedEpiloguePassBase<FuseGat
   void fuse(Operation *projection, epi::FusedOp group) {
     numBytes += 2 * bytesOfRow(projection->getResult(0).getType());
     ++numGroups;
-    OpBuilder builder(group);
-    Location loc = builder.getFusedLoc({projection->getLoc(), group.getLoc()});
-    std::string name = (projection->getName().stripDialect() + "_" + group.getName()).str();
-    llvm::SmallSetVector<Value, 4> inputs(projection->operand_begin(), projection->operand_end());
-    auto fused =
-        epi::FusedOp::create(builder, loc, group.getResultTypes(), name, inputs.getArrayRef());
-    fused.getBody().takeBody(group.getBody());
-    Block &body = fused.getBody().front();
-    Value whole = body.getArgument(0);
-    IRMapping mapping;
-    for (Value input : inputs)
-      mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
-    builder.setInsertionPointToStart(&body);
-    whole.replaceAllUsesWith(builder.clone(*projection, mapping)->getResult(0));
-    body.eraseArgument(0);
-    group.replaceAllUsesWith(fused.getResults());
-    group.erase();
-    projection->erase();
+    sinkIntoGroup(projection, group,
+                  (projection->getName().stripDialect() + "_" + group.getName()).str());
   }
 
   size_t numGroups = 0, numBytes = 0;

@@ -63,4 +63,46 @@ std::string fusionName(ArrayRef<std::string> names) {
   return llvm::join(parts, "_");
 }
 
+epi::FusedOp wrapInGroup(Operation *op) {
+  OpBuilder builder(op);
+  auto group = formFusionGroup(builder, op->getName().stripDialect(), op, op->getResults());
+  op->replaceAllUsesWith(group.getResults());
+  op->erase();
+  return group;
+}
+
+epi::FusedOp sinkIntoGroup(Operation *producer, epi::FusedOp group, StringRef name) {
+  OpBuilder builder(group);
+  Location loc = builder.getFusedLoc({producer->getLoc(), group.getLoc()});
+  Block &body = group.getBody().front();
+  SmallVector<Value> inputs(group.getInputs());
+  IRMapping mapping;
+  for (Value operand : producer->getOperands()) {
+    auto known = llvm::find(inputs, operand);
+    if (known == inputs.end()) {
+      inputs.push_back(operand);
+      body.addArgument(operand.getType(), operand.getLoc());
+      known = std::prev(inputs.end());
+    }
+    mapping.map(operand, body.getArgument(static_cast<unsigned>(known - inputs.begin())));
+  }
+  builder.setInsertionPointToStart(&body);
+  Value sunk = builder.clone(*producer, mapping)->getResult(0);
+  for (unsigned i = 0; i < inputs.size();)
+    if (inputs[i] == producer->getResult(0)) {
+      body.getArgument(i).replaceAllUsesWith(sunk);
+      body.eraseArgument(i);
+      inputs.erase(inputs.begin() + i);
+    } else {
+      ++i;
+    }
+  builder.setInsertionPoint(group);
+  auto fused = epi::FusedOp::create(builder, loc, group.getResultTypes(), name, inputs);
+  fused.getBody().takeBody(group.getBody());
+  group.replaceAllUsesWith(fused.getResults());
+  group.erase();
+  producer->erase();
+  return fused;
+}
+
 } // namespace epigraph

@@ -20,6 +20,13 @@ llvm::SmallVector<mlir::Operation *> openFusionGroup(epi::FusedOp group);
 /// "rms_norm_x2_concat". "rows" where there are many.
 std::string fusionName(llvm::ArrayRef<std::string> names);
 
+/// Puts `op` into a group of its own, named as the operation is.
+epi::FusedOp wrapInGroup(mlir::Operation *op);
+
+/// Moves `producer`, whose only result `group` alone reads, into the group, before what is there.
+/// Returns what becomes of the group, named `name`; it stands where the group stood.
+epi::FusedOp sinkIntoGroup(mlir::Operation *producer, epi::FusedOp group, llvm::StringRef name);
+
 } // namespace epigraph
 
 #endif // EPIGRAPH_PASSES_GRAPH_FUSIONGROUP_H

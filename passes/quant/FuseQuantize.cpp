@@ -39,15 +39,6 @@ Operation *matchProducer(epi::QuantizeOp quantize) {
   return fits ? op : nullptr;
 }
 
-/// A group of its own around `op`.
-epi::FusedOp wrap(Operation *op) {
-  OpBuilder builder(op);
-  auto group = formFusionGroup(builder, op->getName().stripDialect(), op, op->getResults());
-  op->replaceAllUsesWith(group.getResults());
-  op->erase();
-  return group;
-}
-
 /// `group` with the quantization of its result `index` in it: yields what others read, then the
 /// quantized values and their scales.
 void quantizeResult(epi::FusedOp group, unsigned index, epi::QuantizeOp quantize) {
@@ -94,7 +85,7 @@ struct FuseQuantizePass : epigraph::impl::FuseQuantizePassBase<FuseQuantizePass>
     ++numGroups;
     auto group = dyn_cast<epi::FusedOp>(producer);
     if (!group)
-      group = wrap(producer);
+      group = wrapInGroup(producer);
     quantizeResult(group, cast<OpResult>(quantize.getX()).getResultNumber(), quantize);
   }
 
