@@ -14,12 +14,6 @@ namespace {
 
 bool isView(Operation &op) { return isa<epi::SplitOp, epi::ReshapeOp>(op); }
 
-bool isRowWise(Operation &op) {
-  return op.hasTrait<OpTrait::Elementwise>() ||
-         isa<epi::AddOp, epi::MulOp, epi::RmsNormOp, epi::SoftmaxOp, epi::ConcatOp,
-             epi::QuantizeOp>(op);
-}
-
 /// Whether `op` has a kernel of its own, but may also be one of the operations of a row kernel.
 bool isOfTokens(Operation *op) { return isa<epi::RopeOp, epi::KvAppendOp>(op); }
 
@@ -42,7 +36,6 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
       .Case([&](epi::RouteOp op) { return buildRoute(assembly, op); })
       .Case([&](epi::ArgmaxOp op) { return buildArgmax(assembly, op); })
       .Case([&](epi::PermuteOp op) { return buildPermute(assembly, op); })
-      .Case([&](epi::UnpermuteOp op) { return buildUnpermute(assembly, op); })
       .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })
       .Case([&](epi::HalveRowsOp op) { return buildHalveRows(assembly, op); })
       .Case([&](epi::JoinRowsOp op) { return buildJoinRows(assembly, op); })
@@ -58,6 +51,12 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
 }
 
 } // namespace
+
+bool isRowWise(Operation &op) {
+  return op.hasTrait<OpTrait::Elementwise>() ||
+         isa<epi::AddOp, epi::MulOp, epi::RmsNormOp, epi::SoftmaxOp, epi::ConcatOp, epi::QuantizeOp,
+             epi::UnpermuteOp>(op);
+}
 
 LogicalResult buildKernel(KernelAssembly &assembly) {
   exec::KernelOp kernel = assembly.kernel;

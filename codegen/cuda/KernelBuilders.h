@@ -13,8 +13,8 @@ namespace epigraph::cuda {
 /// linear, head_linear and grouped_linear; elementwise operations that the body applies to the
 /// result are computed before it is stored.
 mlir::LogicalResult buildLinear(KernelAssembly &assembly, mlir::Operation *op);
-/// Any body of elementwise operations, rms_norm, softmax, quantize, concat, split and reshape, row
-/// by row, and of rope and kv_append of what these give.
+/// Any body of elementwise operations, rms_norm, softmax, quantize, concat, unpermute, split and
+/// reshape, row by row, and of rope and kv_append of what these give.
 mlir::LogicalResult buildRows(KernelAssembly &assembly);
 mlir::LogicalResult buildRope(KernelAssembly &assembly, epi::RopeOp op);
 mlir::LogicalResult buildEmbedding(KernelAssembly &assembly, epi::EmbeddingOp op);
@@ -25,8 +25,8 @@ mlir::LogicalResult buildMlaDecode(KernelAssembly &assembly, epi::MlaAttentionOp
 /// mla_attention with `up`.
 mlir::LogicalResult buildExpandedAttention(KernelAssembly &assembly, epi::MlaAttentionOp op);
 mlir::LogicalResult buildRoute(KernelAssembly &assembly, epi::RouteOp op);
+/// What the body computes of permuted rows is computed once for each token.
 mlir::LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op);
-mlir::LogicalResult buildUnpermute(KernelAssembly &assembly, epi::UnpermuteOp op);
 mlir::LogicalResult buildAssignReplicas(KernelAssembly &assembly, ep::AssignReplicasOp op);
 mlir::LogicalResult buildHalveRows(KernelAssembly &assembly, epi::HalveRowsOp op);
 mlir::LogicalResult buildJoinRows(KernelAssembly &assembly, epi::JoinRowsOp op);
@@ -34,6 +34,9 @@ mlir::LogicalResult buildDispatchSend(KernelAssembly &assembly, ep::DispatchSend
 mlir::LogicalResult buildDispatchReceive(KernelAssembly &assembly, ep::DispatchReceiveOp op);
 mlir::LogicalResult buildCombineSend(KernelAssembly &assembly, ep::CombineSendOp op);
 mlir::LogicalResult buildCombineReceive(KernelAssembly &assembly, ep::CombineReceiveOp op);
+
+/// Whether `op` is computed row by row, from rows that are there.
+bool isRowWise(mlir::Operation &op);
 
 /// Builds the kernel with the builder of the operation that its body is made around.
 mlir::LogicalResult buildKernel(KernelAssembly &assembly);

@@ -1,7 +1,9 @@
 // Orders the rows of a batch by expert (ExpertSort.h), in one launch: each block sorts the choices
-// of some consecutive tokens, and copies their rows, each to all of its slots.
+// of some consecutive tokens, and copies their rows, each to all of its slots. What the kernel
+// computes of permuted rows is computed of a token's row once, and stored to all of its slots.
 #include "codegen/cuda/ExpertSort.h"
 #include "codegen/cuda/KernelBuilders.h"
+#include "codegen/cuda/RowEvaluator.h"
 #include "codegen/cuda/RowPieces.h"
 
 using namespace mlir;
@@ -17,8 +19,9 @@ constexpr int64_t kLeastThreads = 128, kMostThreads = 1024;
 /// What is permuted, and how blocks share the work. They come in `groups` of pieces.parts: a group
 /// has consecutive tokens, a block of it some columns of them.
 struct Permutation {
+  epi::PermuteOp op;
   TensorView x, ids;
-  unsigned rows, slots, counts; ///< results
+  unsigned slots, counts; ///< results
   int64_t topK, experts;
   RowPieces pieces;
   int64_t groups;
@@ -26,8 +29,9 @@ struct Permutation {
 
 class PermuteBody {
 public:
-  PermuteBody(KernelFrame &frame, const Permutation &problem)
-      : frame(frame), e(frame.e), problem(problem),
+  PermuteBody(KernelFrame &frame, RowLayout &layout, Permutation problem)
+      : frame(frame), e(frame.e), layout(layout), problem(problem),
+        threads(RowThreads::ofBlocks(problem.pieces.threads, problem.pieces.parts)),
         sort(e, problem.experts, problem.pieces.threads, e.sharedMemory()),
         ids(frame.rowAddress(problem.ids, e.i32(0))), part(e.blockId() % problem.pieces.parts) {}
 
@@ -48,11 +52,14 @@ public:
       e.forEach(first, last, chunk, [&](Val token) {
         Val tokens = e.minimum(last - token, chunk);
         orderTokens(token, tokens);
-        copyTokens(token, tokens);
+        storeTokens(token, tokens);
         e.syncThreads(); // Before the next tokens are ordered.
       });
     });
   }
+
+  /// As RowEvaluator::unsupported.
+  Operation *unsupported() const { return crossed; }
 
 private:
   /// Counts the choices [0, all), of which those before `own` are of tokens before the block's.
@@ -79,39 +86,81 @@ private:
              [&] { e.store(slot, e.at(frame.result(problem.slots), entry, kBytes)); });
   }
 
-  void copyTokens(Val token, Val tokens) {
+  void storeTokens(Val token, Val tokens) {
+    auto yield = frame.kernel.getBody().front().getTerminator();
+    e.forEach(e.i32(0), tokens, e.i32(1), [&](Val index) {
+      Vals places;
+      for (int64_t choice = 0; choice < problem.topK; ++choice)
+        places.push_back(sort.placeOf(index * problem.topK + choice));
+      RowEvaluator evaluator(frame, layout, threads, period(), token + index, /*rowExists=*/{},
+                             e.threadId() + part * problem.pieces.threads);
+      evaluator.storeTo(places, problem.topK);
+      for (auto [result, value] : llvm::enumerate(yield->getOperands())) {
+        if (value == problem.op.getRows())
+          copyRow(token + index, places, static_cast<unsigned>(result));
+        else if (value.getDefiningOp() != problem.op)
+          evaluator.store(value, static_cast<unsigned>(result));
+      }
+      crossed = evaluator.unsupported();
+    });
+  }
+
+  /// Of what the kernel computes (RowEvaluator.h).
+  int64_t period() {
+    auto quantizes = frame.kernel.getBody().front().getOps<epi::QuantizeOp>();
+    return quantizes.empty() ? 0 : periodOf(**quantizes.begin());
+  }
+
+  /// Copies the row's bits, whatever they are.
+  void copyRow(Val token, ArrayRef<Val> places, unsigned result) {
     const RowPieces &pieces = problem.pieces;
     pieces.forPiece(e, part, [&](Val piece) {
-      Val to = e.at(frame.result(problem.rows), piece, pieces.width);
-      e.forEach(e.i32(0), tokens, e.i32(1), [&](Val index) {
-        Val from = e.at(frame.rowAddress(problem.x, token + index), piece, pieces.width);
-        Val moved = e.load(pieces.type(e), from);
-        for (int64_t choice = 0; choice < problem.topK; ++choice)
-          e.store(moved, e.at(to, sort.placeOf(index * problem.topK + choice),
-                              pieces.width * pieces.count));
-      });
+      Val moved =
+          e.load(pieces.type(e), e.at(frame.rowAddress(problem.x, token), piece, pieces.width));
+      for (Val place : places)
+        e.store(moved, e.at(frame.resultRow(result, place), piece, pieces.width));
     });
   }
 
   KernelFrame &frame;
   Emitter &e;
-  const Permutation &problem;
+  RowLayout &layout;
+  Permutation problem;
+  const RowThreads threads;
   ExpertSort sort;
   Val ids, part;
+  Operation *crossed = nullptr;
 };
 
-void addPermute(KernelAssembly &assembly, const Permutation &problem, StringRef suffix) {
+LogicalResult addPermute(KernelAssembly &assembly, const Permutation &problem, StringRef suffix) {
   FunctionSpec spec;
   spec.suffix = suffix.str();
   spec.threads = problem.pieces.threads;
   spec.sharedBytes = ExpertSort::sharedBytes(problem.experts, problem.pieces.threads);
   spec.rowTile = 0;
   spec.columnTiles = problem.groups * problem.pieces.parts;
+  RowLayout layout;
+  Operation *unsupported = nullptr;
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     frame.e.waitForPrevious();
     frame.e.allowNext();
-    PermuteBody(frame, problem).emit();
+    PermuteBody body(frame, layout, problem);
+    body.emit();
+    unsupported = body.unsupported();
   });
+  return unsupported ? reportCrossed(assembly.kernel, unsupported) : success();
+}
+
+/// Permuted rows may be quantized, and nothing else be computed of them.
+LogicalResult checkBody(epi::PermuteOp permute, exec::KernelOp kernel) {
+  for (Operation &op : kernel.getBody().front().without_terminator()) {
+    auto quantize = dyn_cast<epi::QuantizeOp>(op);
+    if (quantize ? quantize.getX() != permute.getRows() : isRowWise(op))
+      return op.emitError("CUDA kernel @")
+             << kernel.getSymName() << " orders rows by expert and can quantize them, but holds '"
+             << op.getName() << "' beside that; outline it as a kernel of its own";
+  }
+  return success();
 }
 
 } // namespace
@@ -119,10 +168,10 @@ void addPermute(KernelAssembly &assembly, const Permutation &problem, StringRef 
 LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op) {
   FailureOr<TensorView> x = assembly.view(op, op.getX(), "x");
   FailureOr<TensorView> ids = assembly.view(op, op.getIds(), "ids");
-  FailureOr<unsigned> rows = assembly.yieldedAs(op, op.getRows());
   FailureOr<unsigned> slots = assembly.yieldedAs(op, op.getSlots());
   FailureOr<unsigned> counts = assembly.yieldedAs(op, op.getCounts());
-  if (failed(x) || failed(ids) || failed(rows) || failed(slots) || failed(counts))
+  if (failed(x) || failed(ids) || failed(slots) || failed(counts) ||
+      failed(checkBody(op, assembly.kernel)))
     return failure();
   if (!x->isContiguous() || ids->rowStride != ids->shape[0])
     return op.emitError("CUDA kernel @")
@@ -132,9 +181,9 @@ LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op) {
     return op.emitError("CUDA kernel @")
            << assembly.kernel.getSymName() << " takes up to " << kLeastThreads
            << " experts of each token, but got " << topK;
-  Permutation problem{*x,
+  Permutation problem{op,
+                      *x,
                       *ids,
-                      *rows,
                       *slots,
                       *counts,
                       topK,
@@ -148,11 +197,11 @@ LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op) {
   };
   share(kLeastThreads, kFewTokens);
   assembly.beginVariant(kFewTokens);
-  addPermute(assembly, problem, "few");
+  if (failed(addPermute(assembly, problem, "few")))
+    return failure();
   share(kMostThreads, 2 * assembly.target.multiprocessors);
   assembly.beginVariant();
-  addPermute(assembly, problem, "many");
-  return success();
+  return addPermute(assembly, problem, "many");
 }
 
 } // namespace epigraph::cuda

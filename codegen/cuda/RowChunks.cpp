@@ -49,6 +49,13 @@ RowThreads::RowThreads(int64_t slots, bool divisible) {
   ofRow = kMostThreads;
 }
 
+RowThreads RowThreads::ofBlocks(int64_t ofRow, int64_t columns) {
+  RowThreads threads;
+  threads.ofRow = ofRow;
+  threads.columns = columns;
+  return threads;
+}
+
 Chunk chunkAt(Emitter &e, const ChunkGrid &grid, Val slot, bool mayMiss) {
   Chunk chunk;
   chunk.width = grid.width;

@@ -71,12 +71,17 @@ struct RowThreads {
   /// For rows of `slots` slots at most. `divisible`: no value needs the whole row, so that a row
   /// may be shared out to blocks.
   RowThreads(int64_t slots, bool divisible);
+  /// For rows that `columns` blocks of `ofRow` threads share.
+  static RowThreads ofBlocks(int64_t ofRow, int64_t columns);
 
   int64_t ofBlock() const { return ofRow * rows; }
   bool isWarp() const { return ofRow <= 32; }
   int64_t passes(int64_t slots) const { return (slots + stride() - 1) / stride(); }
   /// Slots from one pass to the next.
   int64_t stride() const { return ofRow * columns; }
+
+private:
+  RowThreads() = default;
 };
 
 /// The chunk at `slot` (i32) of `grid`. `mayMiss`: the slot may lie past the last.

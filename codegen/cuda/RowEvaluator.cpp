@@ -105,16 +105,33 @@ int64_t sharedBytesOf(exec::KernelOp kernel, const RowThreads &threads) {
   return reductions * threads.ofRow / kWarp * static_cast<int64_t>(sizeof(float));
 }
 
+LogicalResult reportCrossed(exec::KernelOp kernel, Operation *unsupported) {
+  return unsupported->emitError("CUDA kernel @")
+         << kernel.getSymName() << " cannot give each "
+         << (isa<epi::QuantizeOp>(unsupported) ? "block" : "head") << " of '"
+         << unsupported->getName()
+         << "' to neighbouring lanes of one warp: it must lie together in its inputs and have at "
+            "most 256 elements; outline the operation as a kernel of its own";
+}
+
 RowEvaluator::RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads,
                            int64_t period, Val row, Val rowExists, Val thread, TokenPlace token)
     : frame(frame), e(frame.e), layout(layout), threads(threads), row(row), rowExists(rowExists),
-      thread(thread), token(token), commonPeriod(period) {}
+      thread(thread), token(token), commonPeriod(period), places({row}) {}
+
+void RowEvaluator::storeTo(ArrayRef<Val> rows, int64_t ofRow) {
+  places.assign(rows.begin(), rows.end());
+  placesOfRow = ofRow;
+}
 
 void RowEvaluator::prepare(Operation &op) {
   if (auto norm = dyn_cast<epi::RmsNormOp>(op); norm && needsWholeRow(op))
     reduce(norm);
   if (auto softmax = dyn_cast<epi::SoftmaxOp>(op))
     reduce(softmax);
+  if (auto unpermute = dyn_cast<epi::UnpermuteOp>(op))
+    chosen.emplace(&op, ChosenRows::load(frame, *layout.viewOf(unpermute.getSlots()),
+                                         *layout.viewOf(unpermute.getWeights()), row));
   for (OpOperand &operand : op.getOpOperands())
     if (broadcastOf(operand) == epi::Broadcast::Rows) {
       Chunk chunk;
@@ -132,9 +149,11 @@ void RowEvaluator::store(Value value, unsigned index) {
     });
     return;
   }
+  const Vals addresses =
+      llvm::map_to_vector(places, [&](Val place) { return frame.resultRow(index, place); });
   overValue(value, {}, [&](const Run &run, Chunk &chunk, ArrayRef<Val>) -> Vals {
-    storeFloatsAt(elementOf(value), evaluateExactly(value, run.at, chunk),
-                  frame.resultRow(index, row), run.at, RowLayout::elementsOf(value), chunk);
+    storeFloatsAt(elementOf(value), evaluateExactly(value, run.at, chunk), addresses, run.at,
+                  RowLayout::elementsOf(value), chunk);
     return {};
   });
 }
@@ -269,8 +288,9 @@ Vals RowEvaluator::evaluate(Value value, Position at, Chunk &chunk) {
   if (!known.empty())
     return known;
   Vals exact = evaluateExactly(value, at, chunk);
-  const bool isRounded = layout.viewOf(value) ||
-                         isa<epi::ReshapeOp, epi::SplitOp, epi::ConcatOp>(value.getDefiningOp());
+  const bool isRounded =
+      layout.viewOf(value) ||
+      isa<epi::ReshapeOp, epi::SplitOp, epi::ConcatOp, epi::PermuteOp>(value.getDefiningOp());
   if (!isRounded)
     for (Val &x : exact)
       x = roundTo(e, elementOf(value), x);
@@ -302,7 +322,7 @@ Vals RowEvaluator::evaluateOperand(OpOperand &operand, Position at, Chunk &chunk
 
 Vals RowEvaluator::compute(Value value, Position at, Chunk &chunk) {
   if (const std::optional<TensorView> &view = layout.viewOf(value))
-    return load(*view, at, chunk);
+    return load(*view, row, at, chunk);
   Operation *op = value.getDefiningOp();
   Vals results;
   if (isElementwise(op)) {
@@ -316,6 +336,12 @@ Vals RowEvaluator::compute(Value value, Position at, Chunk &chunk) {
   }
   return llvm::TypeSwitch<Operation *, Vals>(op)
       .Case([&](epi::ReshapeOp reshape) { return evaluate(reshape.getX(), at, chunk); })
+      // A token's row is the same in all of its places.
+      .Case([&](epi::PermuteOp permute) { return evaluate(permute.getX(), at, chunk); })
+      .Case([&](epi::UnpermuteOp unpermute) {
+        const TensorView &rows = *layout.viewOf(unpermute.getRows());
+        return chosen.at(unpermute).sum(e, [&](Val slot) { return load(rows, slot, at, chunk); });
+      })
       .Case([&](epi::RmsNormOp norm) {
         Val factor = isPerHead(norm) ? headFactor(norm, at, chunk) : prepared.at(norm)[0];
         Vals weights = evaluateOperand(norm.getWMutable(), at, chunk);
@@ -345,14 +371,15 @@ Vals RowEvaluator::compute(Value value, Position at, Chunk &chunk) {
       });
 }
 
-/// The elements of a chunk in `view`. Those that do not exist are read where others are.
-Vals RowEvaluator::load(const TensorView &view, Position at, Chunk &chunk) {
+/// The elements of a chunk in row `fromRow` of `view`. Those that do not exist are read where
+/// others are.
+Vals RowEvaluator::load(const TensorView &view, Val fromRow, Position at, Chunk &chunk) {
   const Position offset =
       moved(at, [&](int64_t position) { return RowLayout::offsetIn(view, position); });
   const int64_t bytes = bytesOf(view.elementType);
   const int64_t alignment =
       alignmentOf({view.offset, offset.start, offset.step, view.rowStride, chunk.width});
-  Val base = frame.rowAddress(view, row);
+  Val base = frame.rowAddress(view, fromRow);
   if (!chunk.isRagged)
     return loadFloats(e, view.elementType, e.at(base, elementIndex(offset, chunk), bytes),
                       chunk.width, alignment * bytes);
@@ -411,13 +438,14 @@ void RowEvaluator::forPieces(Position at, int64_t rowElements, Chunk &chunk,
   }
 }
 
-void RowEvaluator::storeFloatsAt(Type element, ArrayRef<Val> values, Val rowAddress, Position at,
-                                 int64_t rowElements, Chunk &chunk) {
+void RowEvaluator::storeFloatsAt(Type element, ArrayRef<Val> values, ArrayRef<Val> rowAddresses,
+                                 Position at, int64_t rowElements, Chunk &chunk) {
   const int64_t bytes = bytesOf(element);
   const int64_t alignment = alignmentOf({at.start, at.step, rowElements, chunk.width});
   forPieces(at, rowElements, chunk, [&](int64_t first, int64_t count, Val position) {
-    storeFloats(e, element, values.slice(first, count), e.at(rowAddress, position, bytes),
-                alignment * bytes);
+    for (Val address : rowAddresses)
+      storeFloats(e, element, values.slice(first, count), e.at(address, position, bytes),
+                  alignment * bytes);
   });
 }
 
@@ -430,14 +458,16 @@ void RowEvaluator::storeQuantized(epi::QuantizeOp quantize, unsigned index, Posi
   for (Val x : evaluate(quantize.getX(), at, chunk))
     values.push_back(quotient(e, x, scale, inverse));
   forPieces(at, rowElements, chunk, [&](int64_t first, int64_t count, Val position) {
-    Val address = e.at(frame.resultRow(index, row), position, 1);
     const int64_t together = std::min(count, alignment);
-    for (int64_t i = 0; i < count; i += together)
-      storeE4m3(e, ArrayRef(values).slice(first + i, together), e.offset(address, i));
+    for (Val place : places) {
+      Val address = e.at(frame.resultRow(index, place), position, 1);
+      for (int64_t i = 0; i < count; i += together)
+        storeE4m3(e, ArrayRef(values).slice(first + i, together), e.offset(address, i));
+    }
   });
 }
 
-/// Scales are column-major: that of block b of row r is element b * capacity + r.
+/// Scales are column-major: that of block b of row r is element b * (most rows) + r.
 void RowEvaluator::storeScale(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk) {
   const int64_t period = periodOf(*quantize);
   Val scale = blockScale(quantize, at, chunk);
@@ -446,8 +476,10 @@ void RowEvaluator::storeScale(epi::QuantizeOp quantize, unsigned index, Position
     Val block = e.i32(at.start / period);
     if (chunk.repetition && at.step)
       block = block + chunk.repetition * (at.step / period);
-    Val column = e.offset(frame.result(index), e.toI64(block) * e.toI64(frame.capacity()) * 4);
-    e.store(scale, e.at(column, row, 4));
+    Val column = e.offset(frame.result(index),
+                          e.toI64(block) * e.toI64(frame.capacity()) * (4 * placesOfRow));
+    for (Val place : places)
+      e.store(scale, e.at(column, place, 4));
   });
 }
 

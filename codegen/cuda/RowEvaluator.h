@@ -3,7 +3,7 @@
 #ifndef EPIGRAPH_CODEGEN_CUDA_ROWEVALUATOR_H
 #define EPIGRAPH_CODEGEN_CUDA_ROWEVALUATOR_H
 
-#include "codegen/cuda/KernelAssembly.h"
+#include "codegen/cuda/ChosenRows.h"
 #include "codegen/cuda/RowChunks.h"
 
 namespace epigraph::cuda {
@@ -27,6 +27,9 @@ struct TokenPlace {
   Val slot;     ///< entries before its own in every cache, i64
 };
 
+/// The diagnostic for an operation that RowEvaluator::unsupported returned.
+mlir::LogicalResult reportCrossed(exec::KernelOp kernel, mlir::Operation *unsupported);
+
 class RowEvaluator {
 public:
   /// `period`: of the operations that are evaluated, together. `row` exists where `rowExists` (i1),
@@ -34,6 +37,10 @@ public:
   /// blocks.
   RowEvaluator(KernelFrame &frame, RowLayout &layout, const RowThreads &threads, int64_t period,
                Val row, Val rowExists, Val thread, TokenPlace token = {});
+
+  /// From here on, what is stored goes to `places`, rows of the kernel's results, of which there
+  /// are `ofRow` for each row of the launch. At first it goes to the row's own.
+  void storeTo(llvm::ArrayRef<Val> places, int64_t ofRow);
 
   /// Emits what `op` needs of the whole row: afterwards its value can be evaluated.
   void prepare(mlir::Operation &op);
@@ -73,7 +80,7 @@ private:
   Vals evaluateExactly(mlir::Value value, Position at, Chunk &chunk); ///< as it is computed
   Vals evaluateOperand(mlir::OpOperand &operand, Position at, Chunk &chunk);
   Vals compute(mlir::Value value, Position at, Chunk &chunk);
-  Vals load(const TensorView &view, Position at, Chunk &chunk);
+  Vals load(const TensorView &view, Val fromRow, Position at, Chunk &chunk);
   Vals exponentials(epi::SoftmaxOp softmax, Position at, Chunk &chunk);
   Vals rotate(epi::RopeOp rope, Position at, Chunk &chunk);
   Vals rotateNeighbours(epi::RopeOp rope, Position at, Chunk &chunk);
@@ -82,8 +89,9 @@ private:
   Vals masked(Chunk &chunk, llvm::ArrayRef<Val> values, double neutral);
 
   // Stores.
-  void storeFloatsAt(mlir::Type element, llvm::ArrayRef<Val> values, Val rowAddress, Position at,
-                     int64_t rowElements, Chunk &chunk);
+  void storeFloatsAt(mlir::Type element, llvm::ArrayRef<Val> values,
+                     llvm::ArrayRef<Val> rowAddresses, Position at, int64_t rowElements,
+                     Chunk &chunk);
   void storeQuantized(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
   void storeScale(epi::QuantizeOp quantize, unsigned index, Position at, Chunk &chunk);
   Val elementIndex(Position at, const Chunk &chunk);
@@ -99,6 +107,9 @@ private:
   const int64_t commonPeriod;
   /// What whole rows gave each operation.
   std::map<mlir::Operation *, Vals> prepared;
+  std::map<mlir::Operation *, ChosenRows> chosen; ///< of each epi.unpermute
+  Vals places; ///< rows of the results that the values are stored to
+  int64_t placesOfRow = 1;
   /// Chunks whose values stay in registers from one walk to the next.
   std::map<std::tuple<std::tuple<int64_t, int64_t, int64_t>, int64_t>, Chunk> chunks;
   int64_t scratches = 0;

@@ -1,5 +1,5 @@
-// Fused row groups: any body of elementwise operations, rms_norm, softmax, quantize, concat and
-// views.
+// Fused row groups: any body of elementwise operations, rms_norm, softmax, quantize, concat,
+// unpermute and views.
 //
 // A row has a warp or less if it is short, else a block; threads share out its chunks
 // (RowChunks.h). First comes what needs the whole row, in the order of the body: the sums of each
@@ -85,6 +85,16 @@ LogicalResult checkTokenOps(KernelAssembly &assembly) {
     if (append && failed(assembly.yieldedAs(append, append.getResult())))
       return failure();
   }
+  return success();
+}
+
+/// An epi.unpermute reads rows of other tokens than its own, which must be in memory.
+LogicalResult checkRowsInPlace(KernelAssembly &assembly) {
+  for (auto op : assembly.kernel.getBody().front().getOps<epi::UnpermuteOp>())
+    if (failed(assembly.view(op, op.getRows(), "rows")) ||
+        failed(assembly.view(op, op.getSlots(), "slots")) ||
+        failed(assembly.view(op, op.getWeights(), "weights")))
+      return failure();
   return success();
 }
 
@@ -220,7 +230,8 @@ private:
 
 LogicalResult buildRows(KernelAssembly &assembly) {
   exec::KernelOp kernel = assembly.kernel;
-  if (failed(checkTypes(kernel)) || failed(checkTokenOps(assembly)))
+  if (failed(checkTypes(kernel)) || failed(checkTokenOps(assembly)) ||
+      failed(checkRowsInPlace(assembly)))
     return failure();
   RowLayout layout;
   const RowPlan plan = planRows(kernel, layout);
@@ -237,12 +248,7 @@ LogicalResult buildRows(KernelAssembly &assembly) {
     return success();
   if (auto rope = dyn_cast<epi::RopeOp>(unsupported))
     return cannotRotate(kernel, rope);
-  return unsupported->emitError("CUDA kernel @")
-         << kernel.getSymName() << " cannot give each "
-         << (isa<epi::QuantizeOp>(unsupported) ? "block" : "head") << " of '"
-         << unsupported->getName()
-         << "' to neighbouring lanes of one warp: it must lie together in its inputs and have at "
-            "most 256 elements; outline the operation as a kernel of its own";
+  return reportCrossed(kernel, unsupported);
 }
 
 } // namespace epigraph::cuda

@@ -103,6 +103,9 @@ void RowLayout::trace(Value value, int64_t position, Trace &result) {
   // Where one element of a pair is, the other is, too: whole heads are rotated.
   if (auto rope = dyn_cast<epi::RopeOp>(op))
     return trace(rope.getX(), position, result);
+  // Whole rows are moved, or added up.
+  if (isa<epi::PermuteOp, epi::UnpermuteOp>(op))
+    return trace(op->getOperand(0), position, result);
   // Elementwise, reshape, rms_norm or softmax: the operands' elements at the same position, but for
   // those that meet many. One value for the whole row has no position.
   for (OpOperand &operand : op->getOpOperands()) {

@@ -88,14 +88,24 @@ class Kernel:
         raise ValueError(f"{self.description['name']}: no variant for {rows} rows")
 
     def prepare(
-        self, *operands, rows: int, capacity: int | None = None, batch: Batch | None = None, bound: int | None = None, variant=None, count=None
+        self,
+        *operands,
+        rows: int,
+        capacity: int | None = None,
+        room: int | None = None,
+        batch: Batch | None = None,
+        bound: int | None = None,
+        variant=None,
+        count=None,
     ):
-        """Launches, and the results, poisoned. `bound`: the rows that the host knows of, where they may be more. `count`: a
-        tensor that has the number of rows when the kernel runs."""
+        """Launches, and the results, poisoned. `room`: rows that tensors have room for, where they may be more than those of the
+        launch. `bound`: the rows that the host knows of, where they may be more. `count`: a tensor that has the number of rows
+        when the kernel runs."""
         capacity = capacity or -(-max(rows, 1) // 4) * 4
+        room = room or capacity
         bound = rows if bound is None else bound
-        tensors = [t.tensor if isinstance(t, Raw) else self._operand(t, d, capacity) for t, d in zip(operands, self.description["operands"], strict=True)]
-        results = [self._result(d, capacity) for d in self._tensors()]
+        tensors = [t.tensor if isinstance(t, Raw) else self._operand(t, d, room) for t, d in zip(operands, self.description["operands"], strict=True)]
+        results = [self._result(d, room) for d in self._tensors()]
         pointers = tensors + results
         batch = batch or Batch([(0, rows)] if rows else [])
         count = torch.tensor([rows], dtype=torch.int32, device="cuda") if count is None else count
