@@ -109,6 +109,9 @@ static void listSchedule(PassList &passes, const PipelineOptions &options) {
   if (options.argmaxOnTarget)
     passes.optional(createMaterializeArgmaxPass());
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
+  // A dispatch's parts are there only now.
+  if (options.fusedPermutation && options.fusionLevel >= 1)
+    passes.optional(createFusePermutationPass());
   passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
   passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");
   passes.optional(createDeduplicateKernelsPass());

@@ -49,6 +49,8 @@ struct PipelineOptions {
   bool gatedEpilogues = false;
   /// Whether the target's kernel of rows rotates heads and appends to caches, too.
   bool appendsInRows = false;
+  /// Whether a kernel can permute rows, or add up permuted ones, and compute on them.
+  bool fusedPermutation = false;
   /// Whether the ranks' kernels exchange rows of experts through memory that they write for each
   /// other, and not through a communicator.
   bool peerExchanges = false;
@@ -71,7 +73,7 @@ void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
 /// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `appends-in-rows`,
-/// `peer-exchanges`, `argmax-on-target` and `fusion-level`.
+/// `fused-permutation`, `peer-exchanges`, `argmax-on-target` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

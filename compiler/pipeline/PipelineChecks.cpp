@@ -18,6 +18,7 @@ std::vector<ListedPass> allPasses() {
   all.fp8Activations = true;
   all.gatedEpilogues = true;
   all.appendsInRows = true;
+  all.fusedPermutation = true;
   all.peerExchanges = true;
   all.argmaxOnTarget = true;
   std::vector<ListedPass> result;

@@ -58,6 +58,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> appendsInRows{*this, "appends-in-rows",
                              llvm::cl::desc("row groups rotate heads and append to caches"),
                              llvm::cl::init(false)};
+  Option<bool> fusedPermutation{*this, "fused-permutation",
+                                llvm::cl::desc("kernels permute rows and compute on them"),
+                                llvm::cl::init(false)};
   Option<bool> peerExchanges{*this, "peer-exchanges",
                              llvm::cl::desc("ranks write rows into each other's memory"),
                              llvm::cl::init(false)};
@@ -84,6 +87,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.fp8Activations = fp8Activations;
     options.gatedEpilogues = gatedEpilogues;
     options.appendsInRows = appendsInRows;
+    options.fusedPermutation = fusedPermutation;
     options.peerExchanges = peerExchanges;
     options.argmaxOnTarget = argmaxOnTarget;
     options.fusionLevel = fusionLevel;

@@ -1,0 +1,98 @@
+// Anchored at the permutation. What quantizes permuted rows joins the permutation in a group. What
+// adds up the rows that came back sinks into the operation, or group, that alone reads the sums.
+// Cost: linear.
+#include "dialects/epi/Epi.h"
+#include "passes/PassRemarks.h"
+#include "passes/graph/FusionGroup.h"
+#include "passes/graph/Passes.h"
+#include "passes/graph/RowGroup.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace epigraph {
+#define GEN_PASS_DEF_FUSEPERMUTATIONPASS
+#include "passes/graph/Passes.h.inc"
+} // namespace epigraph
+
+using namespace mlir;
+using namespace epigraph;
+
+namespace {
+
+constexpr llvm::StringLiteral kPass = "epi-fuse-permutation";
+
+bool isComputedByRows(Operation &op) {
+  return isRowOp(&op) || isRowView(&op) || isa<epi::QuantizeOp>(op);
+}
+
+/// The quantization that alone reads the rows of `permute`, or null.
+epi::QuantizeOp matchQuantize(epi::PermuteOp permute) {
+  if (!permute.getRows().hasOneUse())
+    return {};
+  auto quantize = dyn_cast<epi::QuantizeOp>(*permute.getRows().user_begin());
+  return quantize && quantize->getBlock() == permute->getBlock() ? quantize : epi::QuantizeOp();
+}
+
+/// The operation, or group, that `unpermute` can be computed with, or null.
+Operation *matchReader(epi::UnpermuteOp unpermute) {
+  Operation *reader = nullptr;
+  for (Operation *user : unpermute->getUsers()) {
+    if (reader && user != reader) {
+      reportMissed(kPass, unpermute, "more than one operation reads the sums");
+      return nullptr;
+    }
+    reader = user;
+  }
+  if (!reader || reader->getBlock() != unpermute->getBlock() || isa<func::ReturnOp>(reader))
+    return nullptr;
+  auto group = dyn_cast<epi::FusedOp>(reader);
+  bool fits = group ? llvm::all_of(group.getBody().front().without_terminator(), isComputedByRows)
+                    : isComputedByRows(*reader) && !isRowView(reader);
+  if (!fits)
+    reportMissed(kPass, unpermute, "what reads the sums is not computed row by row");
+  return fits ? reader : nullptr;
+}
+
+struct FusePermutationPass : epigraph::impl::FusePermutationPassBase<FusePermutationPass> {
+  void runOnOperation() override {
+    numPermutes = numUnpermutes = numBytes = 0;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      for (auto permute : llvm::to_vector(function.getOps<epi::PermuteOp>()))
+        if (epi::QuantizeOp quantize = matchQuantize(permute))
+          fuse(permute, quantize);
+      for (auto unpermute : llvm::to_vector(function.getOps<epi::UnpermuteOp>()))
+        if (Operation *reader = matchReader(unpermute))
+          fuse(unpermute, reader);
+    }
+    reportStatistics(*this, getOperation())
+        << metric("permutes", numPermutes) << metric("unpermutes", numUnpermutes)
+        << metric("row-bytes", numBytes);
+  }
+
+  void fuse(epi::PermuteOp permute, epi::QuantizeOp quantize) {
+    auto ids = cast<RankedTensorType>(permute.getIds().getType());
+    numBytes += 2 * ids.getDimSize(1) * bytesOfRow(permute.getRows().getType());
+    ++numPermutes;
+    OpBuilder builder(permute);
+    Value yielded[] = {quantize.getQuantized(), quantize.getScales(), permute.getSlots(),
+                       permute.getCounts()};
+    auto group = formFusionGroup(builder, "permute_quantize", {permute, quantize}, yielded);
+    for (auto [value, result] : llvm::zip_equal(yielded, group.getResults()))
+      value.replaceAllUsesWith(result);
+    quantize.erase();
+    permute.erase();
+  }
+
+  void fuse(epi::UnpermuteOp unpermute, Operation *reader) {
+    numBytes += 2 * bytesOfRow(unpermute.getResult().getType());
+    ++numUnpermutes;
+    auto group = dyn_cast<epi::FusedOp>(reader);
+    if (!group)
+      group = wrapInGroup(reader);
+    sinkIntoGroup(unpermute, group, ("unpermute_" + group.getName()).str());
+  }
+
+  size_t numPermutes = 0, numUnpermutes = 0, numBytes = 0;
+};
+
+} // namespace
