@@ -1,6 +1,7 @@
 // Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
-// row by row, or the row builder if there is none. Elementwise operations may follow a projection;
-// rotations and an append that are not alone are the row builder's.
+// row by row, or the row builder if there is none. Elementwise operations may follow a projection,
+// a quantization a permutation, and routing may stand before one; rotations and an append that are
+// not alone are the row builder's.
 #include "codegen/cuda/ArgmaxKernel.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "dialects/ep/Ep.h"
@@ -19,6 +20,12 @@ bool isOfTokens(Operation *op) { return isa<epi::RopeOp, epi::KvAppendOp>(op); }
 
 bool isProjection(Operation *op) {
   return isa<epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp>(op);
+}
+
+/// Whether `op` is a permutation that `anchor` routes tokens for: one kernel does both.
+bool routesFor(Operation *anchor, Operation &op) {
+  auto permute = dyn_cast<epi::PermuteOp>(op);
+  return permute && isa<epi::RouteOp>(anchor) && permute.getIds().getDefiningOp() == anchor;
 }
 
 LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
@@ -69,7 +76,7 @@ LogicalResult buildKernel(KernelAssembly &assembly) {
       isAlone = false;
       continue;
     }
-    if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)))
+    if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)) && !routesFor(anchor, op))
       return op.emitError("exec.kernel @")
              << kernel.getSymName() << " holds '" << op.getName() << "' beside '"
              << anchor->getName()
