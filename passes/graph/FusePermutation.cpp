@@ -1,6 +1,6 @@
-// Anchored at the permutation. What quantizes permuted rows joins the permutation in a group. What
-// adds up the rows that came back sinks into the operation, or group, that alone reads the sums.
-// Cost: linear.
+// Anchored at the permutation. What routes its tokens and what quantizes its rows join it in a
+// group. What adds up the rows that came back sinks into the operation, or group, that alone reads
+// the sums. Cost: linear.
 #include "dialects/epi/Epi.h"
 #include "passes/PassRemarks.h"
 #include "passes/graph/FusionGroup.h"
@@ -33,6 +33,19 @@ epi::QuantizeOp matchQuantize(epi::PermuteOp permute) {
   return quantize && quantize->getBlock() == permute->getBlock() ? quantize : epi::QuantizeOp();
 }
 
+/// The routing that gives `permute` its ids, if it can stand there, or null.
+epi::RouteOp matchRoute(epi::PermuteOp permute) {
+  auto route = permute.getIds().getDefiningOp<epi::RouteOp>();
+  if (!route || route->getBlock() != permute->getBlock())
+    return {};
+  bool fits = llvm::none_of(route->getUsers(), [&](Operation *user) {
+    return route->getBlock()->findAncestorOpInBlock(*user)->isBeforeInBlock(permute);
+  });
+  if (!fits)
+    reportMissed(kPass, permute, "something reads what is routed before the rows are ordered");
+  return fits ? route : epi::RouteOp();
+}
+
 /// The operation, or group, that `unpermute` can be computed with, or null.
 Operation *matchReader(epi::UnpermuteOp unpermute) {
   Operation *reader = nullptr;
@@ -55,32 +68,51 @@ Operation *matchReader(epi::UnpermuteOp unpermute) {
 
 struct FusePermutationPass : epigraph::impl::FusePermutationPassBase<FusePermutationPass> {
   void runOnOperation() override {
-    numPermutes = numUnpermutes = numBytes = 0;
+    numRoutes = numPermutes = numUnpermutes = numBytes = 0;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       for (auto permute : llvm::to_vector(function.getOps<epi::PermuteOp>()))
-        if (epi::QuantizeOp quantize = matchQuantize(permute))
-          fuse(permute, quantize);
+        fuse(matchRoute(permute), permute, matchQuantize(permute));
       for (auto unpermute : llvm::to_vector(function.getOps<epi::UnpermuteOp>()))
         if (Operation *reader = matchReader(unpermute))
           fuse(unpermute, reader);
     }
     reportStatistics(*this, getOperation())
-        << metric("permutes", numPermutes) << metric("unpermutes", numUnpermutes)
-        << metric("row-bytes", numBytes);
+        << metric("routes", numRoutes) << metric("permutes", numPermutes)
+        << metric("unpermutes", numUnpermutes) << metric("row-bytes", numBytes);
   }
 
-  void fuse(epi::PermuteOp permute, epi::QuantizeOp quantize) {
-    auto ids = cast<RankedTensorType>(permute.getIds().getType());
-    numBytes += 2 * ids.getDimSize(1) * bytesOfRow(permute.getRows().getType());
-    ++numPermutes;
+  /// `route` and `quantize` may be null.
+  void fuse(epi::RouteOp route, epi::PermuteOp permute, epi::QuantizeOp quantize) {
+    SmallVector<Operation *> ops;
+    SmallVector<Value> yielded;
+    std::string name = "permute";
+    if (route) {
+      // The ids, too: a kernel with a launch for the routing leaves them for the next launch.
+      ops.push_back(route);
+      llvm::append_range(yielded, route->getResults());
+      name = "route_" + name;
+      ++numRoutes;
+    }
+    ops.push_back(permute);
+    if (quantize) {
+      ops.push_back(quantize);
+      llvm::append_range(yielded, quantize->getResults());
+      name += "_quantize";
+      auto ids = cast<RankedTensorType>(permute.getIds().getType());
+      numBytes += 2 * ids.getDimSize(1) * bytesOfRow(permute.getRows().getType());
+      ++numPermutes;
+    } else {
+      yielded.push_back(permute.getRows());
+    }
+    if (ops.size() == 1)
+      return;
+    yielded.append({permute.getSlots(), permute.getCounts()});
     OpBuilder builder(permute);
-    Value yielded[] = {quantize.getQuantized(), quantize.getScales(), permute.getSlots(),
-                       permute.getCounts()};
-    auto group = formFusionGroup(builder, "permute_quantize", {permute, quantize}, yielded);
+    epi::FusedOp group = formFusionGroup(builder, name, ops, yielded);
     for (auto [value, result] : llvm::zip_equal(yielded, group.getResults()))
       value.replaceAllUsesWith(result);
-    quantize.erase();
-    permute.erase();
+    for (Operation *op : llvm::reverse(ops))
+      op->erase();
   }
 
   void fuse(epi::UnpermuteOp unpermute, Operation *reader) {
@@ -92,7 +124,7 @@ struct FusePermutationPass : epigraph::impl::FusePermutationPassBase<FusePermuta
     sinkIntoGroup(unpermute, group, ("unpermute_" + group.getName()).str());
   }
 
-  size_t numPermutes = 0, numUnpermutes = 0, numBytes = 0;
+  size_t numRoutes = 0, numPermutes = 0, numUnpermutes = 0, numBytes = 0;
 };
 
 } // namespace

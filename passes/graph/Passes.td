@@ -139,18 +139,20 @@ def FuseGatedEpiloguePass : Pass<"epi-fuse-gated-epilogue", "::mlir::ModuleOp"> 
 }
 
 def FusePermutationPass : Pass<"epi-fuse-permutation", "::mlir::ModuleOp"> {
-  let summary = "fuses the ordering of rows by expert, and their sums, with what is computed of them";
+  let summary = "fuses the ordering of rows by expert, and their sums, with what stands around them";
   let description = [{
     An `epi.quantize` that alone reads the rows of an `epi.permute` becomes one group with it, "permute_quantize": each token's
-    row is quantized once, and copied as 8-bit floats to all of its places. An `epi.unpermute` whose sums one operation or
+    row is quantized once, and copied as 8-bit floats to all of its places. The `epi.route` that gives a permutation its ids joins
+    it, "route_permute": a kernel of both needs one launch less where tokens are few. An `epi.unpermute` whose sums one operation or
     group alone reads, and computes row by row, sinks into it: "unpermute_add_rms_norm" adds up the experts' rows of a token where their sum
     is added to the residual stream and normalized. For targets whose kernels can move rows and compute on them at once.
 
     Precondition: --ep-decompose-dispatch has run, and so have passes that form groups. Postcondition: no quantization alone
     reads permuted rows. Leaves alone: permuted rows, or sums, that something else reads, sums that are only viewed or
-    returned, and those that a kernel reads which is not computed row by row.
+    returned or that a kernel reads which is not computed row by row, and routing that something reads before the permutation.
 
-    Statistics: `permutes` and `unpermutes` that became part of a group, `row-bytes` no longer written and read for each token.
+    Statistics: `routes`, quantized `permutes` and `unpermutes` that became part of a group, `row-bytes` no longer written and
+    read for each token.
   }];
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
 }

@@ -4,7 +4,8 @@
 
 // STATS: Category:epi-fuse-permutation {{.*}}more than one operation reads the sums
 // STATS: Category:epi-fuse-permutation {{.*}}what reads the sums is not computed row by row
-// STATS: Category:epi-fuse-permutation | permutes=1, row-bytes=2048, unpermutes=2
+// STATS: Category:epi-fuse-permutation {{.*}}something reads what is routed before the rows are ordered
+// STATS: Category:epi-fuse-permutation | permutes=1, routes=1, row-bytes=2048, unpermutes=2
 
 // Permuted rows are quantized where they are permuted. What reads the sums, a group that knows one of its operands and an
 // operation without a group, takes them in.
@@ -55,4 +56,30 @@ func.func @alone(%x: tensor<?x128xbf16>, %ids: tensor<?x2xi32>, %w: tensor<?x2xf
   %y = epi.linear %v, %m : (tensor<?x128xbf16>, tensor<128x128xbf16>) -> tensor<?x128xbf16>
   %c = epi.mul %a, %b : tensor<?x128xbf16>
   return %c, %q, %qs, %y, %x : tensor<?x128xbf16>, tensor<?x128xf8E4M3FN>, tensor<?x1xf32>, tensor<?x128xbf16>, tensor<?x128xbf16>
+}
+
+// What routes joins what permutes, if nothing needs it before; the group gives the ids, too.
+// CHECK-LABEL: func.func @routed
+// CHECK-SAME:    (%[[L:.*]]: tensor<?x4xf32>, %[[X:.*]]: tensor<?x128xbf16>)
+// CHECK-NEXT:    %[[P:.*]]:5 = epi.fused "route_permute"(%[[L]], %[[X]]) : (tensor<?x4xf32>, tensor<?x128xbf16>) -> (tensor<?x2xi32>, tensor<?x2xf32>, tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>) {
+// CHECK:           %[[I:.*]], %[[W:.*]] = epi.route
+// CHECK:           %[[R:.*]], %[[S:.*]], %[[C:.*]] = epi.permute %{{.*}}, %[[I]]
+// CHECK:           epi.yield %[[I]], %[[W]], %[[R]], %[[S]], %[[C]]
+// CHECK:         epi.unpermute %[[P]]#2, %[[P]]#3, %[[P]]#1
+// CHECK-NEXT:    epi.permute
+func.func @routed(%l: tensor<?x4xf32>, %x: tensor<?x128xbf16>) -> (tensor<?x128xbf16>, tensor<?x128xbf16>) {
+  %ids, %w = epi.route %l {score = #epi.score<softmax>, top_k = 2 : i64, groups = 1 : i64, top_groups = 1 : i64, group_score = #epi.group_score<max>, normalize, scale = 1.0 : f64} : tensor<?x4xf32> -> tensor<?x2xi32>, tensor<?x2xf32>
+  %rows, %slots, %counts = epi.permute %x, %ids : tensor<?x128xbf16>, tensor<?x2xi32> -> tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>
+  %u = epi.unpermute %rows, %slots, %w : tensor<?x128xbf16>, tensor<?x2xi32>, tensor<?x2xf32> -> tensor<?x128xbf16>
+  %again, %s, %c = epi.permute %x, %ids : tensor<?x128xbf16>, tensor<?x2xi32> -> tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>
+  return %u, %again : tensor<?x128xbf16>, tensor<?x128xbf16>
+}
+
+// CHECK-LABEL: func.func @read_before
+// CHECK-NOT:     epi.fused
+func.func @read_before(%l: tensor<?x4xf32>, %x: tensor<?x128xbf16>) -> (tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>, tensor<?x2xf32>) {
+  %ids, %w = epi.route %l {score = #epi.score<softmax>, top_k = 2 : i64, groups = 1 : i64, top_groups = 1 : i64, group_score = #epi.group_score<max>, normalize, scale = 1.0 : f64} : tensor<?x4xf32> -> tensor<?x2xi32>, tensor<?x2xf32>
+  %twice = epi.add %w, %w : tensor<?x2xf32>
+  %rows, %slots, %counts = epi.permute %x, %ids : tensor<?x128xbf16>, tensor<?x2xi32> -> tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>
+  return %rows, %slots, %counts, %twice : tensor<?x128xbf16>, tensor<?x2xi32>, tensor<4xi32>, tensor<?x2xf32>
 }
