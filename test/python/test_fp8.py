@@ -93,6 +93,19 @@ def test_quantized_activations(checkpoint, golden, eval_text, tmp_path):
     assert np.mean(found) == pytest.approx(np.mean(expected), abs=1e-2)
 
 
+def test_rows_quantized_where_they_are_permuted(checkpoint, window, tmp_path):
+    graph = tmp_path / "graph.mlir"
+    run_tool("epigraph-compile", checkpoint, "--stop-after", "quantize", "-o", graph, check=True)
+    partition = ["--epigraph-partition=fp8-activations=true", "--ep-decompose-dispatch"]
+    apart = run_tool("epigraph-opt", graph, *partition, check=True).stdout
+    fused = run_tool("epigraph-opt", "-", "--epi-fuse-permutation", input=apart, check=True).stdout
+    assert '"route_permute_quantize"' in fused
+    assert '"unpermute_add_rms_norm_quantize"' in fused
+    ids = window["input_ids"][:64]
+    expected = epigraph.reference(apart, checkpoint).logits(ids)
+    np.testing.assert_array_equal(epigraph.reference(fused, checkpoint).logits(ids), expected)
+
+
 @pytest.mark.parametrize("attention", ["replicated", "data"])
 def test_ranks_give_the_bits_of_one(artifact, window, attention):
     one = epigraph.Session(artifact(compute="bf16"))

@@ -129,7 +129,7 @@ PASSES = {
                                            "--ep-partition-experts=ranks=2",
     "--ep-lower-dispatch": "partition",
     "--ep-decompose-dispatch": "partition",
-    "--epi-fuse-permutation": "partition --ep-decompose-dispatch",
+    "--epi-fuse-permutation": "sparsify --ep-partition-experts=ranks=1 --ep-decompose-dispatch",
     "--epi-materialize-argmax": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",

@@ -1,4 +1,5 @@
-// Routes that take over scores, and layouts that cancel out, give the numbers they gave before.
+// Routes that take over scores, permutations that take in their neighbours, and layouts that cancel
+// out, give the numbers they gave before.
 #include <algorithm>
 #include <numeric>
 #include <random>
@@ -70,6 +71,40 @@ TEST(FuseRouting, ABiasThatOnlyChooses) {
   expectRoutesAlike(router("%t = epi.sigmoid %l : tensor<?x8xf32>\n"
                            "%s = epi.add %t, %b : tensor<?x8xf32>, tensor<8xf32>",
                            "%ids"));
+}
+
+TEST(FusePermutation, RoutesQuantizesAndAddsUp) {
+  const std::string text = R"(
+    func.func @main(%l: tensor<?x8xf32>, %x: tensor<?x192xf32>, %n: tensor<192xf32>)
+        -> (tensor<?x192xf8E4M3FN>, tensor<?x2xf32>, tensor<8xi32>, tensor<?x192xf32>, tensor<?x192xf32>) {
+      %ids, %w = epi.route %l {score = #epi.score<softmax>, top_k = 3 : i64, groups = 1 : i64, top_groups = 1 : i64,
+                   group_score = #epi.group_score<max>, normalize, scale = 1.0 : f64}
+               : tensor<?x8xf32> -> tensor<?x3xi32>, tensor<?x3xf32>
+      %first, %slots, %counts = epi.permute %x, %ids
+          : tensor<?x192xf32>, tensor<?x3xi32> -> tensor<?x192xf32>, tensor<?x3xi32>, tensor<8xi32>
+      %q, %s = epi.quantize %first {block = array<i64: 1, 128>} : tensor<?x192xf32> -> tensor<?x192xf8E4M3FN>, tensor<?x2xf32>
+      %rows, %same, %again = epi.permute %x, %ids
+          : tensor<?x192xf32>, tensor<?x3xi32> -> tensor<?x192xf32>, tensor<?x3xi32>, tensor<8xi32>
+      %u = epi.unpermute %rows, %slots, %w : tensor<?x192xf32>, tensor<?x3xi32>, tensor<?x3xf32> -> tensor<?x192xf32>
+      %sum, %norm = epi.fused "add_rms_norm"(%x, %u, %n)
+          : (tensor<?x192xf32>, tensor<?x192xf32>, tensor<192xf32>) -> (tensor<?x192xf32>, tensor<?x192xf32>) {
+      ^bb0(%a: tensor<?x192xf32>, %b: tensor<?x192xf32>, %c: tensor<192xf32>):
+        %0 = epi.add %a, %b : tensor<?x192xf32>
+        %1 = epi.rms_norm %0, %c {eps = 1.0e-6 : f64} : tensor<?x192xf32>, tensor<192xf32>
+        epi.yield %0, %1 : tensor<?x192xf32>, tensor<?x192xf32>
+      }
+      return %q, %s, %counts, %sum, %norm
+          : tensor<?x192xf8E4M3FN>, tensor<?x2xf32>, tensor<8xi32>, tensor<?x192xf32>, tensor<?x192xf32>
+    })";
+  const std::string fused = rewrite(text, createFusePermutationPass());
+  for (const char *name : {"\"route_permute_quantize\"", "\"unpermute_add_rms_norm\""})
+    EXPECT_NE(fused.find(name), std::string::npos) << fused;
+  const std::vector<Tensor> arguments = {sample({40, 8}, 1), sample({40, 192}, 2),
+                                         sample({192}, 3)};
+  RankResult expected = run(text, arguments), found = run(fused, arguments);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i)
+    expectSame(*found[i], *expected[i]);
 }
 
 /// A random chain of moves of a tensor of 24 elements, with results along the way.
