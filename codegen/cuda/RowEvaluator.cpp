@@ -200,6 +200,8 @@ void RowEvaluator::reduce(epi::RmsNormOp norm) {
                             Val sum = carried[0];
                             for (Val x : masked(chunk, evaluate(norm.getX(), run.at, chunk), 0))
                               sum = e.fma(x, x, sum);
+                            // On their way while the row is added up.
+                            evaluateOperand(norm.getWMutable(), run.at, chunk);
                             return {sum};
                           })[0];
   Val mean = rowSum(squares) * e.f32(1.0 / static_cast<double>(columnsOf(norm)));

@@ -67,11 +67,10 @@ exec.kernel @route_permute(%logits: tensor<?x64xf32>, %x: tensor<?x2048xbf16>)
       : tensor<?x4xi32>, tensor<?x4xf32>, tensor<?x2048xbf16>, tensor<?x4xi32>, tensor<64xi32>
 }
 
-// Sums stay in registers on their way to the norm.
+// Sums stay in registers on their way to the norm, and its weights are there by then.
 // CHECK-LABEL: .entry unpermute_add_rms_norm(
-// CHECK-COUNT-5: ld.global.v4.b32
+// CHECK-COUNT-6: ld.global.v4.b32
 // CHECK: rsqrt.approx
-// CHECK-COUNT-1: ld.global.v4
 // CHECK-NOT: ld.global.v4
 // CHECK: ret;
 exec.kernel @unpermute_add_rms_norm(%rows: tensor<?x2048xbf16>, %slots: tensor<?x4xi32>, %w: tensor<?x4xf32>,
