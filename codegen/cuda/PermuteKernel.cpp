@@ -41,7 +41,7 @@ struct Permutation {
 
 class PermuteBody {
 public:
-  PermuteBody(KernelFrame &frame, RowLayout &layout, Permutation problem)
+  PermuteBody(KernelFrame &frame, RowLayout &layout, const Permutation &problem)
       : frame(frame), e(frame.e), layout(layout), problem(problem),
         threads(RowThreads::ofBlocks(problem.pieces.threads, problem.pieces.parts)),
         sort(e, problem.experts, problem.pieces.threads, e.sharedMemory()), ids(idsAddress()),
@@ -122,7 +122,8 @@ private:
   }
 
   void storeTokens(Val token, Val tokens) {
-    auto yield = frame.kernel.getBody().front().getTerminator();
+    Operation *yield = frame.kernel.getBody().front().getTerminator();
+    epi::PermuteOp permute = problem.op;
     e.forEach(e.i32(0), tokens, e.i32(1), [&](Val index) {
       Vals places;
       for (int64_t choice = 0; choice < problem.topK; ++choice)
@@ -131,7 +132,7 @@ private:
                              e.threadId() + part * problem.pieces.threads);
       evaluator.storeTo(places, problem.topK);
       for (auto [result, value] : llvm::enumerate(yield->getOperands())) {
-        if (value == problem.op.getRows())
+        if (value == permute.getRows())
           copyRow(token + index, places, static_cast<unsigned>(result));
         else if (value.getDefiningOp<epi::QuantizeOp>())
           evaluator.store(value, static_cast<unsigned>(result));
@@ -160,7 +161,7 @@ private:
   KernelFrame &frame;
   Emitter &e;
   RowLayout &layout;
-  Permutation problem;
+  const Permutation &problem;
   const RowThreads threads;
   ExpertSort sort;
   Val ids, part;
