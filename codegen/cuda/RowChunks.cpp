@@ -14,6 +14,8 @@ constexpr int64_t kWidth = 8;
 constexpr int64_t kWarpSlots = 64;
 /// Threads of a block for one row.
 constexpr int64_t kMostThreads = 512;
+/// Blocks of a cluster that shares a row, and the slots of the shortest row that is shared.
+constexpr int64_t kClusterBlocks = 4, kLeastClusterSlots = 512;
 /// Threads of a block that shares a row with others.
 constexpr int64_t kPartThreads = 256;
 
@@ -41,6 +43,8 @@ RowThreads::RowThreads(int64_t slots, bool divisible) {
     columns = llvm::divideCeil(slots, ofRow);
     return;
   }
+  // Long rows have too many registers in use for other blocks beside them in any case.
+  eager = slots > kMostThreads;
   for (int64_t passes = 1; passes <= kMostPasses; ++passes) {
     ofRow = static_cast<int64_t>(llvm::alignTo(llvm::divideCeil(slots, passes), kWarp));
     if (ofRow <= kMostThreads)
@@ -53,6 +57,16 @@ RowThreads RowThreads::ofBlocks(int64_t ofRow, int64_t columns) {
   RowThreads threads;
   threads.ofRow = ofRow;
   threads.columns = columns;
+  return threads;
+}
+
+RowThreads RowThreads::ofFew(int64_t slots) {
+  RowThreads threads(slots, /*divisible=*/false);
+  if (slots >= kLeastClusterSlots) {
+    const int64_t share = llvm::alignTo(llvm::divideCeil(slots, kClusterBlocks), kWarp);
+    threads = ofBlocks(std::min(share, kMostThreads), kClusterBlocks);
+  }
+  threads.eager = true;
   return threads;
 }
 

@@ -67,12 +67,16 @@ struct RowThreads {
   int64_t ofRow = 32;  ///< a power of two up to 32, or a multiple of 32
   int64_t rows = 1;    ///< of a block
   int64_t columns = 1; ///< blocks of a row
+  bool eager = false;  ///< registers may hold what is needed later, so that it is there by then
 
   /// For rows of `slots` slots at most. `divisible`: no value needs the whole row, so that a row
   /// may be shared out to blocks.
   RowThreads(int64_t slots, bool divisible);
   /// For rows that `columns` blocks of `ofRow` threads share.
   static RowThreads ofBlocks(int64_t ofRow, int64_t columns);
+  /// For few rows of which values need the whole, of more slots than a warp takes: the blocks of a
+  /// cluster share a long one.
+  static RowThreads ofFew(int64_t slots);
 
   int64_t ofBlock() const { return ofRow * rows; }
   bool isWarp() const { return ofRow <= 32; }

@@ -8,6 +8,7 @@
 
 #include "codegen/cuda/Elementwise.h"
 #include "codegen/cuda/LinearEpilogue.h"
+#include "codegen/cuda/RowClusters.h"
 #include "dialects/epi/Scales.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -96,13 +97,11 @@ bool needsWholeRow(Operation &op) {
 }
 
 int64_t sharedBytesOf(exec::KernelOp kernel, const RowThreads &threads) {
-  if (threads.isWarp())
-    return 0;
   int64_t reductions = 0;
   for (Operation &op : kernel.getBody().front())
     if (needsWholeRow(op))
       reductions += isa<epi::SoftmaxOp>(op) ? 2 : 1;
-  return reductions * threads.ofRow / kWarp * static_cast<int64_t>(sizeof(float));
+  return reductions * reductionBytes(threads);
 }
 
 LogicalResult reportCrossed(exec::KernelOp kernel, Operation *unsupported) {
@@ -200,8 +199,8 @@ void RowEvaluator::reduce(epi::RmsNormOp norm) {
                             Val sum = carried[0];
                             for (Val x : masked(chunk, evaluate(norm.getX(), run.at, chunk), 0))
                               sum = e.fma(x, x, sum);
-                            // On their way while the row is added up.
-                            evaluateOperand(norm.getWMutable(), run.at, chunk);
+                            if (threads.eager)
+                              evaluateOperand(norm.getWMutable(), run.at, chunk);
                             return {sum};
                           })[0];
   Val mean = rowSum(squares) * e.f32(1.0 / static_cast<double>(columnsOf(norm)));
@@ -230,16 +229,25 @@ void RowEvaluator::reduce(epi::SoftmaxOp softmax) {
 }
 
 Val RowEvaluator::rowSum(Val x) {
-  return threads.isWarp() ? e.warpSum(x, threads.ofRow) : e.blockSum(x, scratch(), threads.ofRow);
+  if (threads.isWarp())
+    return e.warpSum(x, threads.ofRow);
+  if (threads.columns == 1)
+    return e.blockSum(x, scratch(), threads.ofRow);
+  return combineOverCluster(e, e.warpSum(x), scratch(), threads,
+                            [](Val a, Val b) { return a + b; });
 }
 
 Val RowEvaluator::rowMax(Val x) {
-  return threads.isWarp() ? e.warpMax(x, threads.ofRow) : e.blockMax(x, scratch(), threads.ofRow);
+  if (threads.isWarp())
+    return e.warpMax(x, threads.ofRow);
+  if (threads.columns == 1)
+    return e.blockMax(x, scratch(), threads.ofRow);
+  return combineOverCluster(e, e.warpMax(x), scratch(), threads,
+                            [&](Val a, Val b) { return e.maximum(a, b); });
 }
 
 Val RowEvaluator::scratch() {
-  const int64_t bytes = threads.ofRow / kWarp * static_cast<int64_t>(sizeof(float));
-  return e.offset(e.sharedMemory(), bytes * scratches++);
+  return e.offset(e.sharedMemory(), reductionBytes(threads) * scratches++);
 }
 
 /// Whether the lanes of the chunk's repetition hold one whole period of `reduced`, over which `op`

@@ -11,6 +11,7 @@
 // Rotations and an append may be among the operations. Results that have no operation in common
 // then have blocks of their own (RowShares.h), and where the row's token is, is known before the
 // kernel before has ended.
+#include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/PagedCache.h"
 #include "codegen/cuda/RowShares.h"
@@ -22,6 +23,8 @@ namespace epigraph::cuda {
 namespace {
 
 constexpr int64_t kCacheLine = 128; ///< bytes
+/// Up to so many rows there are multiprocessors for a cluster each.
+constexpr int64_t kFewRows = 32;
 /// Elements of a rotated head are so many, or a multiple: no chunk has elements of both halves.
 constexpr int64_t kRotatedMultiple = 16;
 
@@ -128,6 +131,9 @@ public:
   /// The operation that cannot be computed, or null.
   Operation *emit() {
     prefetchVectors(frame, plan.threads);
+    // All blocks must be running before others write to their memory.
+    if (plan.isClustered())
+      clusterSync(e);
     first = e.blockId();
     thread = e.threadId();
     if (plan.columns > 1) {
@@ -226,19 +232,16 @@ private:
   Operation *unsupported = nullptr;
 };
 
-} // namespace
-
-LogicalResult buildRows(KernelAssembly &assembly) {
+LogicalResult addRows(KernelAssembly &assembly, RowLayout &layout, const RowPlan &plan,
+                      StringRef suffix) {
   exec::KernelOp kernel = assembly.kernel;
-  if (failed(checkTypes(kernel)) || failed(checkTokenOps(assembly)) ||
-      failed(checkRowsInPlace(assembly)))
-    return failure();
-  RowLayout layout;
-  const RowPlan plan = planRows(kernel, layout);
   FunctionSpec spec;
+  spec.suffix = suffix.str();
   spec.threads = plan.threads;
   spec.rowTile = plan.rows;
   spec.columnTiles = plan.columns;
+  if (plan.isClustered())
+    spec.cluster = plan.columns;
   for (const RowShare &share : plan.shares)
     spec.sharedBytes = std::max(spec.sharedBytes, sharedBytesOf(kernel, share.threads));
   Operation *unsupported = nullptr;
@@ -249,6 +252,25 @@ LogicalResult buildRows(KernelAssembly &assembly) {
   if (auto rope = dyn_cast<epi::RopeOp>(unsupported))
     return cannotRotate(kernel, rope);
   return reportCrossed(kernel, unsupported);
+}
+
+} // namespace
+
+LogicalResult buildRows(KernelAssembly &assembly) {
+  exec::KernelOp kernel = assembly.kernel;
+  if (failed(checkTypes(kernel)) || failed(checkTokenOps(assembly)) ||
+      failed(checkRowsInPlace(assembly)))
+    return failure();
+  RowLayout layout;
+  const RowPlan plan = planRows(kernel, layout);
+  const std::optional<RowPlan> few = planFewRows(plan, layout);
+  if (!few)
+    return addRows(assembly, layout, plan, "");
+  assembly.beginVariant(kFewRows);
+  if (failed(addRows(assembly, layout, *few, "few")))
+    return failure();
+  assembly.beginVariant();
+  return addRows(assembly, layout, plan, "many");
 }
 
 } // namespace epigraph::cuda

@@ -109,6 +109,14 @@ void shareThreads(RowPlan &plan, RowLayout &layout) {
   plan.columns = llvm::divideCeil(begin, plan.threads);
 }
 
+/// Gives the only share of `plan` its threads, which are those of its blocks.
+void setThreads(RowPlan &plan, const RowThreads &threads) {
+  plan.shares.front().threads = threads;
+  plan.threads = threads.ofBlock();
+  plan.rows = threads.rows;
+  plan.columns = threads.columns;
+}
+
 } // namespace
 
 void RowSink::store(RowEvaluator &evaluator) const {
@@ -133,15 +141,20 @@ RowPlan planRows(exec::KernelOp kernel, RowLayout &layout) {
     shareThreads(plan, layout);
     return plan;
   }
-  RowShare whole{sinksOf(kernel), {}, RowThreads(1, true)};
+  RowShare &whole = plan.shares.emplace_back(RowShare{sinksOf(kernel), {}, RowThreads(1, true)});
   for (const RowSink &sink : whole.sinks)
     collectOps(sink.value, whole.ops);
-  whole.threads = RowThreads(mostSlots(whole, layout), !whole.needsWholeRow());
-  plan.threads = whole.threads.ofBlock();
-  plan.rows = whole.threads.rows;
-  plan.columns = whole.threads.columns;
-  plan.shares.push_back(std::move(whole));
+  setThreads(plan, RowThreads(mostSlots(whole, layout), !whole.needsWholeRow()));
   return plan;
+}
+
+std::optional<RowPlan> planFewRows(const RowPlan &plan, RowLayout &layout) {
+  const RowShare &whole = plan.shares.front();
+  if (plan.ofTokens || !whole.needsWholeRow() || whole.threads.isWarp())
+    return std::nullopt;
+  RowPlan few = plan;
+  setThreads(few, RowThreads::ofFew(mostSlots(whole, layout)));
+  return few;
 }
 
 } // namespace epigraph::cuda

@@ -45,9 +45,14 @@ struct RowPlan {
   /// The kernel rotates or appends: its rows are the step's tokens, and its threads are the
   /// shares'.
   bool ofTokens = false;
+
+  /// The blocks of a row are a cluster.
+  bool isClustered() const { return !ofTokens && columns > 1 && shares.front().needsWholeRow(); }
 };
 
 RowPlan planRows(exec::KernelOp kernel, RowLayout &layout);
+/// `plan` for few rows; none if that is the same.
+std::optional<RowPlan> planFewRows(const RowPlan &plan, RowLayout &layout);
 
 } // namespace epigraph::cuda
 

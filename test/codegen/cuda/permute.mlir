@@ -68,7 +68,7 @@ exec.kernel @route_permute(%logits: tensor<?x64xf32>, %x: tensor<?x2048xbf16>)
 }
 
 // Sums stay in registers on their way to the norm, and its weights are there by then.
-// CHECK-LABEL: .entry unpermute_add_rms_norm(
+// CHECK-LABEL: .entry unpermute_add_rms_norm_few(
 // CHECK-COUNT-6: ld.global.v4.b32
 // CHECK: rsqrt.approx
 // CHECK-NOT: ld.global.v4

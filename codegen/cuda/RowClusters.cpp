@@ -1,0 +1,31 @@
+#include "codegen/cuda/RowClusters.h"
+
+#include "codegen/cuda/Hopper.h"
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+namespace {
+
+constexpr int64_t kWarp = 32;
+constexpr int64_t kBytes = sizeof(float);
+
+} // namespace
+
+int64_t reductionBytes(const RowThreads &threads) {
+  return threads.isWarp() ? 0 : threads.ofRow / kWarp * threads.columns * kBytes;
+}
+
+Val combineOverCluster(Emitter &e, Val ofWarp, Val scratch, const RowThreads &threads,
+                       llvm::function_ref<Val(Val, Val)> combine) {
+  const int64_t warps = threads.ofRow / kWarp;
+  Val place = e.at(scratch, clusterRank(e) * warps + e.warp(), kBytes);
+  e.ifThen(e.lane() < threads.columns, [&] { e.store(ofWarp, inCluster(place, e.lane())); });
+  clusterSync(e);
+  Val all = e.load(e.f32(), scratch);
+  for (int64_t other = 1; other < warps * threads.columns; ++other)
+    all = combine(all, e.load(e.f32(), e.offset(scratch, other * kBytes)));
+  return all;
+}
+
+} // namespace epigraph::cuda
