@@ -254,6 +254,7 @@ Val RowEvaluator::scratch() {
 /// reduces.
 bool RowEvaluator::coversPeriod(Operation *op, Value reduced, Position at, const Chunk &chunk) {
   const int64_t period = periodOf(*op);
+  assert(period && "asked of an operation that reduces over parts of a row");
   const bool covers = at.start % period == 0 && at.step % period == 0 &&
                       chunk.length == std::min(period, RowLayout::elementsOf(reduced) - at.start) &&
                       chunk.lanes <= std::min(kWarp, threads.ofRow);
