@@ -3,6 +3,7 @@ logit of each row, beside torch.argmax."""
 
 import torch
 
+from batch import PAGE, Batch
 from harness import compiled, time_us
 from measure import peer_us, turns
 from report import Row
@@ -40,6 +41,21 @@ def norms(library, tokens: int):
         yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=tokens * HIDDEN * (4 + written))
 
 
+def before_attention(library, tokens: int):
+    """Norms and rotation of queries and keys, and the append; a decode step or, of more tokens, one sequence's prefill."""
+    batch = Batch([(300, 1)] * tokens if tokens <= 128 else [(0, tokens)])
+    for name, case in (("qwen3", "Qwen3 norms, rope, append"), ("llama", "Llama rope, append"), ("deepseek", "DeepSeek norms, rope, append")):
+        operands = []
+        for description in library[name].description["operands"]:
+            shape = [batch.page_count * PAGE, description["entry"]] if "entry" in description else description["shape"]
+            x = torch.randn([tokens if size == -1 else size for size in shape], device="cuda")
+            operands.append(x if description["element"] == "f32" else x.bfloat16())
+        launches, results = library[name].prepare(*operands, rows=tokens, batch=batch)
+        moved = [operands[0], *results]
+        bytes = sum(x.numel() * x.element_size() for x in moved) + tokens * operands[-1].shape[1] * 2
+        yield Row("rows", case, f"{tokens} tokens", time_us([launches.run]), bytes=bytes)
+
+
 def largest(library, rows: int) -> Row:
     kernel = library["vocabulary"]
     columns = kernel.description["operands"][0]["shape"][1]
@@ -52,12 +68,14 @@ def largest(library, rows: int) -> Row:
 
 
 def benchmark():
-    route, permute, fused, argmax = (compiled(name) for name in ("route", "permute", "rows", "argmax"))
+    route, permute, fused, token_rows, argmax = (compiled(name) for name in ("route", "permute", "rows", "token_rows", "argmax"))
     for tokens in TOKENS:
         yield routing(route, tokens)
     for tokens in TOKENS:
         yield from ordering(permute, tokens)
     for tokens in TOKENS:
         yield from norms(fused, tokens)
+    for tokens in TOKENS:
+        yield from before_attention(token_rows, tokens)
     for tokens in (1, 8, 32, 128, 512):
         yield largest(argmax, tokens)
