@@ -51,7 +51,7 @@ void addSink(SmallVectorImpl<RowShare> &shares, const RowSink &sink) {
   }
   joined.sinks.push_back(sink);
   others.push_back(std::move(joined));
-  shares.assign(std::make_move_iterator(others.begin()), std::make_move_iterator(others.end()));
+  shares = std::move(others);
 }
 
 /// The value whose chunks are walked over to compute `stored`.
