@@ -157,6 +157,7 @@ class Library:
         self.multiprocessors = torch.cuda.get_device_properties(0).multi_processor_count
         self.kernels = {kernel["name"]: Kernel(self, kernel) for kernel in described["kernels"]}
         self.token_items = described["token_items"]
+        self.region_bytes = described["region_bytes"]
         self.workspace = torch.zeros(described["workspace_bytes"] + 256, dtype=torch.uint8, device="cuda")
         self._guard = described["workspace_bytes"]
         self._module = cuda_driver.Module((folder / "kernels.cubin").read_bytes())

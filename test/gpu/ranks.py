@@ -28,10 +28,9 @@ class Rank:
             self.signature = self.library[f"{name}_dispatch_receive"].description["results"]
             self.hidden, self.element = self.signature[0]["shape"][1], DTYPES[self.signature[0]["element"]]
             self.local, self.top_k = self.signature[1]["shape"][0], self.signature[3]["shape"][1]
-            tokens = ranks * capacity
-            self.region = torch.zeros(4096 + tokens * (12 * self.hidden + 32 * self.top_k + 2048), dtype=torch.uint8, device="cuda")
+            self.region = torch.zeros(self.library.region_bytes, dtype=torch.uint8, device="cuda")
             self.failure = torch.zeros(16, dtype=torch.int32).pin_memory()
-        self.room = tokens * min(self.top_k, self.local)
+        self.room = ranks * capacity * min(self.top_k, self.local)
 
     def meet(self, all_ranks, patience: int = PATIENCE) -> None:
         with torch.cuda.device(self.device):

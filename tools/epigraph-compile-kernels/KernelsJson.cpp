@@ -101,6 +101,7 @@ std::string kernelsJson(ModuleOp module, const DeviceKernels &kernels) {
   }
   return Json{{"workspace_bytes", kernels.workspaceBytes},
               {"token_items", kernels.tokenItems},
+              {"region_bytes", kernels.regionBytes},
               {"kernels", std::move(all)}}
              .dump(1) +
          "\n";
