@@ -1,19 +1,23 @@
 // Writes each token's row into the slot of every rank that owns one of its experts.
 //
-// What a receiver needs to lay out its rows goes first: how many tokens, and their ids, in words
-// that say which epoch they belong to. Rows follow without such words, at full width; when all
-// threads of the block have stored one, a flag for each rank tells.
+// What a receiver needs to lay out its rows goes to all ranks: how many tokens, their ids and their
+// weights, in words that say which epoch they belong to. Rows of few tokens go as such words, too.
+// Rows of many follow at full width: when all threads of the block have stored one, a warp that has
+// no part in that sees to the flags, so that the others need not wait for the fence.
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/Peers.h"
-#include "codegen/cuda/RowPieces.h"
 #include "dialects/ep/Ep.h"
+
+#include <numeric>
 
 using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
 
-constexpr int64_t kBytes = 4;
+constexpr int64_t kBytes = 4, kWordBytes = 8;
+constexpr int64_t kAccessBytes = 16;
+constexpr int64_t kWarp = 32;
 /// No expert, in 16 bits.
 constexpr int64_t kNoId = 0xFFFF;
 
@@ -22,43 +26,121 @@ struct Sending {
   std::optional<TensorView> scales; ///< column-major
   ep::PlacementAttr placement;
   ExchangeLayout layout;
-  RowPieces pieces;
+  RowPieces pieces;  ///< as they lie in slots
+  int64_t alignment; ///< of rows of x
 };
 
 class SendBody {
 public:
   SendBody(KernelFrame &frame, const Sending &problem)
-      : frame(frame), e(frame.e), problem(problem), peers(frame, problem.layout),
-        threads(e.i32(problem.pieces.threads)) {}
+      : frame(frame), e(frame.e), problem(problem), layout(problem.layout), pieces(problem.pieces),
+        peers(frame, layout), blockThreads(threadsOf(pieces)), lane(e.threadId() - pieces.threads) {
+  }
+
+  static int64_t threadsOf(const RowPieces &pieces) { return pieces.threads + kWarp; }
 
   void emit() {
+    e.waitForPrevious();
+    e.allowNext();
+    peers.beginEpoch();
     Val rows = frame.rows();
-    e.ifThen(e.logicalAnd(e.blockId() == 0, e.threadId() < problem.layout.ranks), [&] {
-      Val region = peers.region(e.threadId());
-      peers.storeWord(rows, problem.layout.header(region, peers.parity, peers.rank));
+    e.ifThen(e.logicalAnd(e.blockId() == 0, isLane(layout.ranks)), [&] {
+      peers.storeWord(rows, layout.header(peers.region(lane), peers.parity, peers.rank));
     });
-    e.forEach(e.blockId(), rows, e.blockCount(), [&](Val token) {
-      sendIds(token);
-      sendRow(token);
-      e.syncThreads();
-      e.ifThen(e.threadId() < problem.layout.ranks, [&] {
-        fenceSystem(e);
-        storeSystem(peers.epoch, problem.layout.slotFlag(peers.region(e.threadId()), peers.parity,
-                                                         peers.rank, token));
+    sendChoices(rows);
+    e.ifElse(peers.areWords(rows), [&] { sendFew(rows); }, [&] { sendMany(rows); });
+  }
+
+private:
+  /// Whether the thread is among the first `count` of the last warp.
+  Val isLane(int64_t count) { return e.logicalAnd(lane >= 0, lane < count); }
+
+  /// Blocks share the parts of rows.
+  void sendFew(Val rows) {
+    e.forEach(e.blockId(), rows * pieces.parts, e.blockCount(), [&](Val index) {
+      Val token = index / pieces.parts, part = index % pieces.parts;
+      auto slot = [&](Val region) {
+        return layout.slotWords(region, peers.parity, peers.rank, token);
+      };
+      Vals owners = ownersOf(token);
+      e.ifThen(lane < 0, [&] {
+        pieces.forPiece(e, part, [&](Val piece) {
+          Val moved = loadPiece(token, piece);
+          forOwners(owners,
+                    [&](Val region) { peers.storePiece(pieces, moved, piece, slot(region)); });
+        });
+      });
+      e.ifThen(e.logicalAnd(lane >= 0, part == 0), [&] {
+        forScales(token, lane, kWarp, [&](Val block, Val scale) {
+          forOwners(owners, [&](Val region) {
+            Val words = e.offset(slot(region), layout.scalesInSlotWords());
+            peers.storeWord(e.bitcast(e.i32(), scale), e.at(words, block, kWordBytes));
+          });
+        });
       });
     });
   }
 
-private:
+  void sendMany(Val rows) {
+    e.forEach(e.blockId(), rows, e.blockCount(), [&](Val token) {
+      e.ifThen(lane < 0, [&] { sendRow(token); });
+      e.syncThreads();
+      e.ifThen(isLane(layout.ranks), [&] {
+        fenceSystem(e);
+        storeSystem(peers.epoch,
+                    layout.slotFlag(peers.region(lane), peers.parity, peers.rank, token));
+      });
+    });
+  }
+
   Val loadId(Val token, Val choice) {
     return e.load(e.i32(), e.at(frame.rowAddress(problem.ids, token), choice, kBytes));
   }
 
-  /// Ids 2 w and 2 w + 1 in one word, for each w and each rank.
-  void sendIds(Val token) {
-    const ExchangeLayout &layout = problem.layout;
-    e.forEach(e.threadId(), e.i32(layout.ranks * layout.idWords()), threads, [&](Val index) {
-      Val word = index % layout.idWords(), region = peers.region(index / layout.idWords());
+  Val loadPiece(Val token, Val piece) {
+    Val row = frame.rowAddress(problem.x, token);
+    return e.load(pieces.type(e), e.at(row, piece, pieces.width), LoadHint::Plain,
+                  std::min(problem.alignment, pieces.width));
+  }
+
+  /// The ranks of the token's experts.
+  Vals ownersOf(Val token) {
+    Vals owners;
+    for (int64_t choice = 0; choice < layout.topK; ++choice)
+      owners.push_back(loadId(token, e.i32(choice)) / problem.placement.getLocalExperts());
+    return owners;
+  }
+
+  /// Emits `body` for the region of each rank among `owners`: of this rank last, whose memory is
+  /// near.
+  void forOwners(const Vals &owners, llvm::function_ref<void(Val region)> body) {
+    for (int64_t distance = 1; distance <= layout.ranks; ++distance) {
+      Val rank = (peers.rank + distance) % layout.ranks;
+      Val isOwner = e.boolean(false);
+      for (Val owner : owners)
+        isOwner = e.logicalOr(isOwner, owner == rank);
+      e.ifThen(isOwner, [&] { body(peers.region(rank)); });
+    }
+  }
+
+  /// Emits `body` for every `step`-th of the token's scales from `first` on.
+  void forScales(Val token, Val first, int64_t step,
+                 llvm::function_ref<void(Val block, Val scale)> body) {
+    e.forEach(first, e.i32(layout.scaleBytes / kBytes), e.i32(step), [&](Val block) {
+      body(block, e.load(e.f32(), e.at(frame.address(problem.scales->argument),
+                                       block * frame.capacity() + token, kBytes)));
+    });
+  }
+
+  /// For each rank and token: ids 2 w and 2 w + 1 in one word, for each w, and each weight in one.
+  /// The last blocks begin, which have no row where tokens are few.
+  void sendChoices(Val rows) {
+    Val first = (e.blockCount() - 1 - e.blockId()) * blockThreads + e.threadId();
+    Val step = e.blockCount() * blockThreads;
+    const int64_t words = layout.ranks * layout.idWords(), weights = layout.ranks * layout.topK;
+    e.forEach(first, rows * words, step, [&](Val index) {
+      Val token = index / words, word = index % layout.idWords();
+      Val region = peers.region(index % words / layout.idWords());
       Val low = loadId(token, word * 2);
       Val high = e.ifValues(
           word * 2 + 1 < layout.topK, [&] { return Vals{loadId(token, word * 2 + 1)}; },
@@ -66,50 +148,37 @@ private:
       peers.storeWord((low & kNoId) | high << 16,
                       layout.idWord(region, peers.parity, peers.rank, token, word));
     });
+    e.forEach(first, rows * weights, step, [&](Val index) {
+      Val token = index / weights, choice = index % layout.topK;
+      Val region = peers.region(index % weights / layout.topK);
+      Val weight = e.load(e.i32(), e.at(frame.rowAddress(problem.weights, token), choice, kBytes));
+      peers.storeWord(weight, layout.weightWord(region, peers.parity, peers.rank, token, choice));
+    });
   }
 
-  /// The row, its scales and weights, to each owner of one of the token's experts: this rank last,
-  /// whose memory is near.
   void sendRow(Val token) {
-    const ExchangeLayout &layout = problem.layout;
-    Vals owners;
-    for (int64_t choice = 0; choice < layout.topK; ++choice)
-      owners.push_back(loadId(token, e.i32(choice)) / problem.placement.getLocalExperts());
-    for (int64_t distance = 1; distance <= layout.ranks; ++distance) {
-      Val rank = (peers.rank + distance) % layout.ranks;
-      Val isOwner = e.boolean(false);
-      for (Val owner : owners)
-        isOwner = e.logicalOr(isOwner, owner == rank);
-      e.ifThen(isOwner, [&] {
-        storeSlot(token, layout.slot(peers.region(rank), peers.parity, peers.rank, token));
+    Vals owners = ownersOf(token);
+    auto slot = [&](Val region) { return layout.slot(region, peers.parity, peers.rank, token); };
+    e.forEach(e.threadId(), e.i32(pieces.count), e.i32(pieces.threads), [&](Val piece) {
+      Val moved = loadPiece(token, piece);
+      forOwners(owners,
+                [&](Val region) { e.store(moved, e.at(slot(region), piece, pieces.width)); });
+    });
+    forScales(token, e.threadId(), pieces.threads, [&](Val block, Val scale) {
+      forOwners(owners, [&](Val region) {
+        e.store(scale, e.at(e.offset(slot(region), layout.scalesInSlot()), block, kBytes));
       });
-    }
-  }
-
-  void storeSlot(Val token, Val slot) {
-    const ExchangeLayout &layout = problem.layout;
-    const RowPieces &pieces = problem.pieces;
-    e.forEach(e.threadId(), e.i32(pieces.count), threads, [&](Val piece) {
-      Val moved =
-          e.load(pieces.type(e), e.at(frame.rowAddress(problem.x, token), piece, pieces.width));
-      e.store(moved, e.at(slot, piece, pieces.width));
-    });
-    e.forEach(e.threadId(), e.i32(layout.scaleBytes / kBytes), threads, [&](Val block) {
-      Val scale = e.load(e.f32(), e.at(frame.address(problem.scales->argument),
-                                       block * frame.capacity() + token, kBytes));
-      e.store(scale, e.at(e.offset(slot, layout.scalesInSlot()), block, kBytes));
-    });
-    e.forEach(e.threadId(), e.i32(layout.topK), threads, [&](Val choice) {
-      Val weight = e.load(e.f32(), e.at(frame.rowAddress(problem.weights, token), choice, kBytes));
-      e.store(weight, e.at(e.offset(slot, layout.weightsInSlot()), choice, kBytes));
     });
   }
 
   KernelFrame &frame;
   Emitter &e;
   const Sending &problem;
+  const ExchangeLayout &layout;
+  const RowPieces &pieces;
   Peers peers;
-  Val threads;
+  const int64_t blockThreads;
+  Val lane; ///< of the thread in the last warp; negative in the others, which move rows
 };
 
 } // namespace
@@ -120,7 +189,7 @@ LogicalResult buildDispatchSend(KernelAssembly &assembly, ep::DispatchSendOp op)
   FailureOr<TensorView> weights = assembly.view(op, op.getWeights(), "weights");
   if (failed(x) || failed(ids) || failed(weights) || failed(verifyPeers(op, op.getPlacement())))
     return failure();
-  Sending problem{*x, *ids, *weights, std::nullopt, op.getPlacement(), {}, {}};
+  Sending problem{*x, *ids, *weights, std::nullopt, op.getPlacement(), {}, {}, 0};
   if (op.getXScale()) {
     FailureOr<TensorView> scales = assembly.view(op, op.getXScale(), "x_scale");
     if (failed(scales))
@@ -134,24 +203,15 @@ LogicalResult buildDispatchSend(KernelAssembly &assembly, ep::DispatchSendOp op)
   problem.layout = exchangeLayout(op.getPlacement(), op.getCapacity(), op.getIds().getType(),
                                   op.getX().getType());
   constexpr int64_t kThreads = 512, kLeastThreads = 64;
-  problem.pieces = RowPieces::of(x->elements() * bytes, {x->rowStride * bytes, x->offset * bytes},
-                                 kThreads, kLeastThreads);
+  problem.pieces = RowPieces::of(problem.layout.rowBytes, {}, kThreads, kLeastThreads);
+  problem.alignment = std::gcd(std::gcd(x->rowStride * bytes, x->offset * bytes), kAccessBytes);
+  // A block of each multiprocessor: enough for the link, and room for those of the next kernel.
   FunctionSpec spec;
-  spec.threads = problem.pieces.threads;
+  spec.threads = SendBody::threadsOf(problem.pieces);
   spec.rowTile = 0; // A rank without tokens says so.
-  auto add = [&](int64_t mostRows, int64_t blocks, StringRef suffix) {
-    spec.suffix = suffix.str();
-    spec.columnTiles = blocks;
-    assembly.beginVariant(mostRows);
-    assembly.addFunction(spec, [&](KernelFrame &frame) {
-      frame.e.waitForPrevious();
-      frame.e.allowNext();
-      SendBody(frame, problem).emit();
-    });
-  };
-  constexpr int64_t kFewTokens = 32;
-  add(kFewTokens, kFewTokens, "few");
-  add(0, 4 * assembly.target.multiprocessors, "many");
+  spec.columnTiles = assembly.target.multiprocessors;
+  assembly.beginVariant();
+  assembly.addFunction(spec, [&](KernelFrame &frame) { SendBody(frame, problem).emit(); });
   return success();
 }
 

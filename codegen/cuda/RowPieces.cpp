@@ -15,8 +15,9 @@ RowPieces RowPieces::of(int64_t bytes, ArrayRef<int64_t> steps, int64_t mostThre
   for (int64_t step : steps)
     pieces.width = std::gcd(pieces.width, step);
   pieces.count = bytes / pieces.width;
-  pieces.threads = std::clamp<int64_t>(llvm::alignTo(pieces.count, 32), leastThreads, mostThreads);
-  pieces.parts = llvm::divideCeil(pieces.count, pieces.threads);
+  pieces.parts = llvm::divideCeil(pieces.count, mostThreads);
+  const int64_t inPart = llvm::divideCeil(pieces.count, pieces.parts);
+  pieces.threads = std::max<int64_t>(llvm::alignTo(inPart, 32), leastThreads);
   return pieces;
 }
 

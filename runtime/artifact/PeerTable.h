@@ -20,8 +20,8 @@ struct PeerTable {
   int64_t patience;             ///< clock cycles that a kernel waits for another rank, at most
   uint8_t *regions[kMostPeers]; ///< each rank's region, as this one reaches it
   uint32_t *failure; ///< in memory of the host: the first PeerFailure, 0 as long as all is well
-  uint32_t epoch;    ///< exchanges that have finished
-  uint32_t finished; ///< blocks of an exchange's last kernel that have finished; else 0
+  uint32_t finished; ///< exchanges that have finished
+  uint32_t current;  ///< the number of the exchange whose dispatch came last
 };
 
 static_assert(offsetof(PeerTable, regions) == 16 && offsetof(PeerTable, failure) == 80 &&

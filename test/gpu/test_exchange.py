@@ -97,10 +97,12 @@ def exchange(ranks, tokens) -> None:
 
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_exchanges_one_after_the_other(name):
-    """More than two, so that slots are used again; with as many tokens as fit, one, and none."""
+    """More than two, so that slots are used again; with as many tokens as fit, one, and none. Of 33 tokens on, rows have flags."""
     ranks = ranks_of(name)
     most = min(EXCHANGES[name][1], 70)
-    for step, counts in enumerate([[most] * 4, [1, 0, 0, 1], [0, 0, 0, 0], [3, most, 1, 7], [2, 2, 2, 2]]):
+    for step, counts in enumerate(
+        [[most] * 4, [1, 0, 0, 1], [0, 0, 0, 0], [3, most, 1, 7], [2, 2, 2, 2], [32, 33, 33, 32], [33, 32, 1, 33]]
+    ):
         exchange(ranks, [Tokens(rank, count, seed=step) for rank, count in zip(ranks, counts)])
 
 
