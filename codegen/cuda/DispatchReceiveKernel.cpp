@@ -55,11 +55,11 @@ public:
     lastPart = e.select(isShared, firstPart + 1, e.i32(parts));
     Val first = group * line.size() / groups;
     Val last = e.minimum((group + 1) * line.size() / groups, line.size());
-    // The last block, which is seldom needed for rows, tells how many there are.
-    Val isLast = e.blockId() == problem.blocks - 1;
-    e.ifThen(e.logicalOr(first < last, isLast), [&] {
+    // Tells how many rows there are, and has none itself unless they are many.
+    Val isFirst = e.blockId() == 0;
+    e.ifThen(e.logicalOr(first < last, isFirst), [&] {
       countIds(first);
-      startExperts(isLast);
+      startExperts(isFirst);
       Val chunk = e.i32(problem.threads() / layout.topK);
       e.forEach(first, last, chunk, [&](Val index) {
         Val tokens = e.minimum(last - index, chunk);
@@ -123,12 +123,13 @@ private:
     }
   }
 
-  void startExperts(Val isLast) {
-    e.ifThen(isLast, [&] { e.waitForPrevious(); });
+  void startExperts(Val isFirst) {
+    e.ifThen(isFirst, [&] { e.waitForPrevious(); });
     Val received = sort.start([&](Val expert, Val count) {
-      e.ifThen(isLast, [&] { e.store(count, e.at(frame.result(problem.counts), expert, kBytes)); });
+      e.ifThen(isFirst,
+               [&] { e.store(count, e.at(frame.result(problem.counts), expert, kBytes)); });
     });
-    e.ifThen(e.logicalAnd(isLast, e.threadId() == 0), [&] {
+    e.ifThen(e.logicalAnd(isFirst, e.threadId() == 0), [&] {
       e.store(received, frame.result(problem.received));
       peers.recordEpoch();
     });
