@@ -3,9 +3,9 @@
 //
 // A row is cut into parts, and a block takes one part of one token at a time. A thread keeps its
 // pieces of all rows as they are until all have come, so that many are under way in few registers.
-// Sums for ranks with few tokens go as words (ExchangeLayout.h). Behind others goes a flag for each
-// part, from a warp that has no piece: the rest of the block goes on while that waits for the
-// fence.
+// Sums for ranks with few tokens go as words (ExchangeLayout.h). Others have a flag for each part,
+// when their block has stored all of its own. While they are under way, what this rank's experts
+// made is added up; it waits in the region, at the place of sums that no rank sends to itself.
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/Peers.h"
 
@@ -18,7 +18,6 @@ namespace {
 
 constexpr int64_t kBytes = 4;
 constexpr int64_t kAccessBytes = 16;
-constexpr int64_t kWarp = 32;
 
 /// What both halves have in common: the experts' rows, and which of them belong to a token.
 struct Combining {
@@ -97,48 +96,51 @@ class CombineSendBody {
 public:
   CombineSendBody(KernelFrame &frame, const Combining &problem)
       : frame(frame), e(frame.e), problem(problem), layout(problem.layout), pieces(problem.pieces),
-        peers(frame, layout), lane(e.threadId() - pieces.threads) {}
-
-  static int64_t threadsOf(const RowPieces &pieces) { return pieces.threads + kWarp; }
+        peers(frame, layout) {}
 
   void emit() {
     peers.beginEpoch();
-    TokenLine line = peers.waitForTokens(e.sharedMemory()).without(peers.rank);
+    line = peers.waitForTokens(e.sharedMemory()).without(peers.rank);
     e.waitForPrevious();
     e.allowNext();
-    e.forEach(e.blockId(), line.size() * pieces.parts, e.blockCount(), [&](Val index) {
-      TokenLine::Place token = line.find(index / pieces.parts);
-      Val entry = token.source * layout.capacity + token.token;
-      Val weights = e.at(frame.address(problem.weights.argument), entry * layout.topK, kBytes);
-      Choices choices = Choices::load(frame, problem, entry, weights);
-      e.ifThen(choices.any(e), [&] { sendSum(token, index % pieces.parts, choices); });
-    });
+    Val units = line.size() * pieces.parts;
+    e.forEach(e.blockId(), units, e.blockCount(), [&](Val unit) { sendPart(unit); });
+    e.syncThreads();
+    Val first = e.blockId() + e.threadId() * e.blockCount();
+    e.ifThen(first < units, [&] { fenceSystem(e); });
+    e.forEach(first, units, e.blockCount() * pieces.threads, [&](Val unit) { sendFlag(unit); });
   }
 
 private:
-  void sendSum(TokenLine::Place token, Val part, const Choices &choices) {
-    Val region = peers.region(token.source), areWords = peers.areWords(token.tokens);
-    e.ifThen(lane < 0, [&] {
-      pieces.forPiece(e, part, [&](Val piece) {
-        Val sum = problem.pack(e, choices.sum(frame, problem, piece));
-        e.ifElse(
-            areWords,
-            [&] {
-              peers.storePiece(pieces, sum, piece,
-                               layout.sumWords(region, peers.rank, token.token));
-            },
-            [&] {
-              Val row = layout.sum(region, peers.rank, token.token);
-              e.store(sum, e.at(row, piece, pieces.width));
-            });
-      });
-    });
-    e.ifThen(e.logicalNot(areWords), [&] {
-      e.syncThreads();
-      e.ifThen(lane == 0, [&] {
-        fenceSystem(e);
-        storeSystem(peers.epoch, layout.sumFlag(region, peers.rank, token.token, part));
-      });
+  /// A part of a token's sum.
+  void sendPart(Val unit) {
+    TokenLine::Place token = line.find(unit / pieces.parts);
+    Val entry = token.source * layout.capacity + token.token;
+    Val weights = e.at(frame.address(problem.weights.argument), entry * layout.topK, kBytes);
+    Choices choices = Choices::load(frame, problem, entry, weights);
+    Val region = peers.region(token.source);
+    auto send = [&](Val piece) {
+      Val sum = problem.pack(e, choices.sum(frame, problem, piece));
+      e.ifElse(
+          peers.areWords(token.tokens),
+          [&] {
+            Val row = layout.sumWords(region, peers.rank, token.token);
+            peers.storePiece(pieces, sum, piece, row);
+          },
+          [&] {
+            Val row = layout.sum(region, peers.rank, token.token);
+            e.store(sum, e.at(row, piece, pieces.width));
+          });
+    };
+    e.ifThen(choices.any(e), [&] { pieces.forPiece(e, unit % pieces.parts, send); });
+  }
+
+  /// Also where there is no sum, which nobody waits for.
+  void sendFlag(Val unit) {
+    TokenLine::Place token = line.find(unit / pieces.parts);
+    e.ifThen(e.logicalNot(peers.areWords(token.tokens)), [&] {
+      storeSystem(peers.epoch, layout.sumFlag(peers.region(token.source), peers.rank, token.token,
+                                              unit % pieces.parts));
     });
   }
 
@@ -148,7 +150,7 @@ private:
   const ExchangeLayout &layout;
   const RowPieces &pieces;
   Peers peers;
-  Val lane; ///< of the thread in the last warp; negative in the others, which add up
+  TokenLine line; ///< tokens of the other ranks
 };
 
 class CombineReceiveBody {
@@ -161,18 +163,8 @@ public:
   void emit() {
     e.allowNext();
     peers.resumeEpoch();
-    Val rows = frame.rows();
-    e.forEach(e.blockId(), rows * pieces.parts, e.blockCount(), [&](Val index) {
-      TokenLine::Place token{peers.rank, index / pieces.parts, rows};
-      Val entry = peers.rank * layout.capacity + token.token;
-      Choices choices =
-          Choices::load(frame, problem, entry, frame.rowAddress(problem.weights, token.token));
-      Vals owners = ownersOf(token.token);
-      e.ifElse(
-          peers.areWords(rows),
-          [&] { addPart<true>(token, index % pieces.parts, choices, owners); },
-          [&] { addPart<false>(token, index % pieces.parts, choices, owners); });
-    });
+    rows = frame.rows();
+    e.ifElse(peers.areWords(rows), [&] { addFew(); }, [&] { addMany(); });
     e.ifThen(e.blockId() == 0, [&] {
       e.waitForPrevious();
       e.ifThen(e.threadId() == 0, [&] { peers.endEpoch(); });
@@ -180,6 +172,117 @@ public:
   }
 
 private:
+  /// One part of one token.
+  struct Unit {
+    Val token, part;
+  };
+  Unit unitAt(Val index) const { return {index / pieces.parts, index % pieces.parts}; }
+
+  /// A part for each block, so that all sums stay in registers.
+  void addFew() {
+    e.forEach(e.blockId(), units(), e.blockCount(), [&](Val index) {
+      Unit unit = unitAt(index);
+      Vals isOwner = ownersOf(unit.token);
+      pieces.forPiece(e, unit.part, [&](Val piece) {
+        Vals sums = ownSum(unit.token, piece);
+        for (int64_t rank = 0; rank < layout.ranks; ++rank)
+          sums = e.ifValues(
+              isOwner[rank],
+              [&] {
+                TokenLine::Place from{e.i32(rank), unit.token, rows};
+                Val row = layout.sumWords(peers.ownRegion(), from.source, unit.token);
+                return sumOf(sums, peers.waitForPiece(PeerWait::Sum, from, pieces, piece, row));
+              },
+              [&] { return sums; });
+        e.waitForPrevious();
+        storeResult(unit.token, piece, sums);
+      });
+    });
+  }
+
+  /// First all that this rank's experts made; then what others sent, some parts at a time.
+  void addMany() {
+    e.forEach(e.blockId(), units(), e.blockCount(), [&](Val index) {
+      Unit unit = unitAt(index);
+      pieces.forPiece(e, unit.part, [&](Val piece) {
+        storeFloats(e, ownSum(unit.token, piece), e.f32(), ownPlace(unit.token, piece));
+      });
+    });
+    waitForFlags();
+    e.waitForPrevious();
+    constexpr int64_t kAtOnce = 2;
+    e.forEach(e.blockId(), units(), e.blockCount() * kAtOnce, [&](Val index) {
+      SmallVector<Val> some;
+      for (int64_t i = 0; i < kAtOnce; ++i)
+        some.push_back(index + e.blockCount() * i);
+      addSums(some);
+    });
+  }
+
+  /// Waits for the sums of all units of the block, of which the threads share the flags.
+  void waitForFlags() {
+    Val first = e.blockId() + e.threadId() / layout.ranks * e.blockCount();
+    const int64_t together = pieces.threads / layout.ranks;
+    Val from = e.threadId() % layout.ranks;
+    Val waits = e.logicalAnd(from != peers.rank, e.threadId() < together * layout.ranks);
+    e.ifThen(waits, [&] {
+      e.forEach(first, units(), e.blockCount() * together, [&](Val index) {
+        Unit unit = unitAt(index);
+        peers.waitForFlag(PeerWait::Sum, from, unit.token,
+                          layout.sumFlag(peers.ownRegion(), from, unit.token, unit.part));
+      });
+    });
+    e.syncThreads();
+  }
+
+  /// Adds up what has come for the units `some`, as far as they exist.
+  void addSums(ArrayRef<Val> some) {
+    SmallVector<Vals> owners, sums, others;
+    for (Val index : some) {
+      Unit unit = unitAt(e.minimum(index, units() - 1));
+      owners.push_back(ownersOf(unit.token));
+      Val piece = e.minimum(unit.part * pieces.threads + e.threadId(), e.i32(pieces.count - 1));
+      sums.push_back(loadFloats(e, e.f32(), ownPlace(unit.token, piece), problem.columns()));
+      others.emplace_back();
+      for (int64_t rank = 0; rank < layout.ranks; ++rank) {
+        Val row = layout.sum(peers.ownRegion(), e.i32(rank), unit.token);
+        others.back().push_back(loadFresh(pieces.type(e), e.at(row, piece, pieces.width)));
+      }
+    }
+    for (auto [index, isOwner, own, other] : llvm::zip_equal(some, owners, sums, others))
+      e.ifThen(index < units(), [&] {
+        Vals total = own;
+        for (auto [counts, sum] : llvm::zip_equal(isOwner, other))
+          for (auto [column, added] : llvm::zip_equal(total, sumOf(total, sum)))
+            column = e.select(counts, added, column);
+        Unit unit = unitAt(index);
+        pieces.forPiece(e, unit.part, [&](Val piece) { storeResult(unit.token, piece, total); });
+      });
+  }
+
+  Vals sumOf(Vals sums, Val moved) {
+    for (auto [sum, term] : llvm::zip_equal(sums, problem.floatsOf(e, moved)))
+      sum = sum + term;
+    return sums;
+  }
+
+  /// What this rank's experts made of a token, at one piece.
+  Vals ownSum(Val token, Val piece) {
+    Val entry = peers.rank * layout.capacity + token;
+    Val weights = frame.rowAddress(problem.weights, token);
+    return Choices::load(frame, problem, entry, weights).sum(frame, problem, piece);
+  }
+
+  /// Where that waits for the other sums, in float32.
+  Val ownPlace(Val token, Val piece) {
+    return e.at(layout.sum(peers.ownRegion(), peers.rank, token), piece,
+                problem.columns() * kBytes);
+  }
+
+  void storeResult(Val token, Val piece, const Vals &sums) {
+    e.store(problem.pack(e, sums), e.at(frame.resultRow(result, token), piece, pieces.width));
+  }
+
   /// Of each rank, whether it is another that has experts of the token.
   Vals ownersOf(Val token) {
     Vals isOwner(layout.ranks, e.boolean(false));
@@ -193,40 +296,8 @@ private:
     return isOwner;
   }
 
-  template <bool areWords>
-  void addPart(TokenLine::Place token, Val part, const Choices &choices, const Vals &isOwner) {
-    pieces.forPiece(e, part, [&](Val piece) {
-      Vals sums = choices.sum(frame, problem, piece);
-      for (int64_t rank = 0; rank < layout.ranks; ++rank)
-        sums = e.ifValues(
-            isOwner[rank],
-            [&] {
-              TokenLine::Place from{e.i32(rank), token.token, token.tokens};
-              Vals added = sums;
-              for (auto [total, term] : llvm::zip_equal(
-                       added, problem.floatsOf(e, waitForSum<areWords>(from, part, piece))))
-                total = total + term;
-              return added;
-            },
-            [&] { return sums; });
-      e.waitForPrevious();
-      e.store(problem.pack(e, sums),
-              e.at(frame.resultRow(result, token.token), piece, pieces.width));
-    });
-  }
-
-  /// A piece of what the rank `from.source` has made of the token. Where a flag tells that it is
-  /// there, each thread looks at it: those of a warp at once.
-  template <bool areWords> Val waitForSum(TokenLine::Place from, Val part, Val piece) {
-    Val region = peers.ownRegion();
-    if (areWords)
-      return peers.waitForPiece(PeerWait::Sum, from, pieces, piece,
-                                layout.sumWords(region, from.source, from.token));
-    peers.waitForFlag(PeerWait::Sum, from.source, from.token,
-                      layout.sumFlag(region, from.source, from.token, part));
-    Val row = layout.sum(region, from.source, from.token);
-    return loadFresh(pieces.type(e), e.at(row, piece, pieces.width));
-  }
+  /// Parts of all tokens.
+  Val units() { return rows * pieces.parts; }
 
   KernelFrame &frame;
   Emitter &e;
@@ -237,6 +308,7 @@ private:
   const int64_t localExperts;
   const unsigned result;
   Peers peers;
+  Val rows;
 };
 
 FailureOr<Combining> describe(KernelAssembly &assembly, Operation *op, Value rows, Value places,
@@ -282,7 +354,7 @@ LogicalResult buildCombineSend(KernelAssembly &assembly, ep::CombineSendOp op) {
   if (failed(problem))
     return failure();
   FunctionSpec spec;
-  spec.threads = CombineSendBody::threadsOf(problem->pieces);
+  spec.threads = problem->pieces.threads;
   spec.sharedBytes = Peers::kSharedBytes;
   addTokenLoop(assembly, spec,
                [&](KernelFrame &frame) { CombineSendBody(frame, *problem).emit(); });

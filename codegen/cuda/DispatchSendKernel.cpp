@@ -2,8 +2,7 @@
 //
 // What a receiver needs to lay out its rows goes to all ranks: how many tokens, their ids and their
 // weights, in words that say which epoch they belong to. Rows of few tokens go as such words, too.
-// Rows of many follow at full width: when all threads of the block have stored one, a warp that has
-// no part in that sees to the flags, so that the others need not wait for the fence.
+// Rows of many follow at full width, and when a block has stored all of its own, a flag for each.
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/Peers.h"
 #include "dialects/ep/Ep.h"
@@ -71,7 +70,7 @@ private:
         });
       });
       e.ifThen(e.logicalAnd(lane >= 0, part == 0), [&] {
-        forScales(token, lane, kWarp, [&](Val block, Val scale) {
+        forScales(token, [&](Val block, Val scale) {
           forOwners(owners, [&](Val region) {
             Val words = e.offset(slot(region), layout.scalesInSlotWords());
             peers.storeWord(e.bitcast(e.i32(), scale), e.at(words, block, kWordBytes));
@@ -81,14 +80,17 @@ private:
     });
   }
 
+  /// Behind all rows of a block comes one fence: it takes longer than to store a row.
   void sendMany(Val rows) {
-    e.forEach(e.blockId(), rows, e.blockCount(), [&](Val token) {
-      e.ifThen(lane < 0, [&] { sendRow(token); });
-      e.syncThreads();
-      e.ifThen(isLane(layout.ranks), [&] {
-        fenceSystem(e);
-        storeSystem(peers.epoch,
-                    layout.slotFlag(peers.region(lane), peers.parity, peers.rank, token));
+    e.forEach(e.blockId(), rows, e.blockCount(), [&](Val token) { sendRow(token); });
+    e.syncThreads();
+    Val first = e.blockId() + e.threadId() / layout.ranks * e.blockCount();
+    e.ifThen(first < rows, [&] { fenceSystem(e); });
+    Val step = e.blockCount() * (blockThreads / layout.ranks);
+    e.ifThen(e.threadId() < blockThreads / layout.ranks * layout.ranks, [&] {
+      e.forEach(first, rows, step, [&](Val token) {
+        Val region = peers.region(e.threadId() % layout.ranks);
+        storeSystem(peers.epoch, layout.slotFlag(region, peers.parity, peers.rank, token));
       });
     });
   }
@@ -123,10 +125,9 @@ private:
     }
   }
 
-  /// Emits `body` for every `step`-th of the token's scales from `first` on.
-  void forScales(Val token, Val first, int64_t step,
-                 llvm::function_ref<void(Val block, Val scale)> body) {
-    e.forEach(first, e.i32(layout.scaleBytes / kBytes), e.i32(step), [&](Val block) {
+  /// Emits `body` for each of the token's scales that is the lane's, in the last warp.
+  void forScales(Val token, llvm::function_ref<void(Val block, Val scale)> body) {
+    e.forEach(lane, e.i32(layout.scaleBytes / kBytes), e.i32(kWarp), [&](Val block) {
       body(block, e.load(e.f32(), e.at(frame.address(problem.scales->argument),
                                        block * frame.capacity() + token, kBytes)));
     });
@@ -159,16 +160,22 @@ private:
   void sendRow(Val token) {
     Vals owners = ownersOf(token);
     auto slot = [&](Val region) { return layout.slot(region, peers.parity, peers.rank, token); };
-    e.forEach(e.threadId(), e.i32(pieces.count), e.i32(pieces.threads), [&](Val piece) {
-      Val moved = loadPiece(token, piece);
-      forOwners(owners,
-                [&](Val region) { e.store(moved, e.at(slot(region), piece, pieces.width)); });
-    });
-    forScales(token, e.threadId(), pieces.threads, [&](Val block, Val scale) {
-      forOwners(owners, [&](Val region) {
-        e.store(scale, e.at(e.offset(slot(region), layout.scalesInSlot()), block, kBytes));
-      });
-    });
+    e.ifElse(
+        lane < 0,
+        [&] {
+          e.forEach(e.threadId(), e.i32(pieces.count), e.i32(pieces.threads), [&](Val piece) {
+            Val moved = loadPiece(token, piece);
+            forOwners(owners,
+                      [&](Val region) { e.store(moved, e.at(slot(region), piece, pieces.width)); });
+          });
+        },
+        [&] {
+          forScales(token, [&](Val block, Val scale) {
+            forOwners(owners, [&](Val region) {
+              e.store(scale, e.at(e.offset(slot(region), layout.scalesInSlot()), block, kBytes));
+            });
+          });
+        });
   }
 
   KernelFrame &frame;
@@ -178,7 +185,7 @@ private:
   const RowPieces &pieces;
   Peers peers;
   const int64_t blockThreads;
-  Val lane; ///< of the thread in the last warp; negative in the others, which move rows
+  Val lane; ///< of the thread in the last warp, which moves scales; negative in the others
 };
 
 } // namespace

@@ -2,8 +2,17 @@
 // that end.
 //
 // A wait whose patience has ended reports itself to the host and tells all peers; from then on
-// every wait of every rank ends at once, with what it waited for taken as absent. So kernels need
-// no way out in the middle: they run to their end without meaning, and later ones too.
+// every wait of every rank ends soon, with what it waited for taken as absent. So kernels need no
+// way out in the middle: they run to their end without meaning, and later ones too.
+//
+// The halves that send let the next kernel start only once they have waited for the kernel before
+// them. So when any later kernel starts, whatever comes between, all that was launched before the
+// send has ended and written: the exchange before, and what both halves read. The halves that
+// receive therefore read, and wait for other ranks, while the kernel before them still runs; past
+// the first-level cache, which may be older than that. They wait for it before they write, since it
+// may read what the memory held before. They let the next kernel start at once. That keeps nobody
+// from sending: when a receiving half starts, all blocks of the sends before it are running or
+// done.
 #ifndef EPIGRAPH_CODEGEN_CUDA_PEERS_H
 #define EPIGRAPH_CODEGEN_CUDA_PEERS_H
 

@@ -39,8 +39,9 @@ def send(rank: Rank, sent: Tokens) -> None:
 
 
 def check_received(rank: Rank, results, tokens):
-    rows, counts, received, places, weights = (r.cpu() for r in results[:5])
     arrived = arrivals(rank, tokens)
+    rows = results[0][: len(arrived)].cpu()
+    counts, received, places, weights = (r.cpu() for r in results[1:5])
     experts = torch.tensor([expert - rank.rank * rank.local for expert, *_ in arrived], dtype=torch.long)
     assert torch.equal(counts, torch.bincount(experts, minlength=rank.local).int())
     assert received.tolist() == [len(arrived)]
@@ -54,7 +55,7 @@ def check_received(rank: Rank, results, tokens):
         assert torch.equal(weights[lines][here], sent.weights[here])
     if arrived:
         want = torch.stack([tokens[s].x[t].view(torch.uint8) for _, s, t, _ in arrived])
-        assert torch.equal(rows[: len(arrived)].view(torch.uint8), want)
+        assert torch.equal(rows.view(torch.uint8), want)
         if len(results) > 5:
             scales = results[5].cpu().view(-1, rank.room)[:, : len(arrived)].T
             assert torch.equal(scales, torch.stack([tokens[s].scales[t] for _, s, t, _ in arrived]))
@@ -80,7 +81,7 @@ def exchange(ranks, tokens) -> None:
     for rank, results in zip(ranks, arrived):
         check_received(rank, results, tokens)
     generator = torch.Generator().manual_seed(tokens[0].count)
-    made = [torch.randn(rank.room, rank.hidden, generator=generator).bfloat16() for rank in ranks]
+    made = [torch.randn(len(arrivals(rank, tokens)), rank.hidden, generator=generator).bfloat16() for rank in ranks]
     for rank, results, rows in zip(ranks, arrived, made):
         rank.run("combine_send", rows, results[3], results[4], rows=0)
     results = [
