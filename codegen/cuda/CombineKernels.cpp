@@ -107,7 +107,6 @@ public:
     e.forEach(e.blockId(), units, e.blockCount(), [&](Val unit) { sendPart(unit); });
     e.syncThreads();
     Val first = e.blockId() + e.threadId() * e.blockCount();
-    e.ifThen(first < units, [&] { fenceSystem(e); });
     e.forEach(first, units, e.blockCount() * pieces.threads, [&](Val unit) { sendFlag(unit); });
   }
 
@@ -135,10 +134,11 @@ private:
     e.ifThen(choices.any(e), [&] { pieces.forPiece(e, unit % pieces.parts, send); });
   }
 
-  /// Also where there is no sum, which nobody waits for.
+  /// Also where there is no sum, which nobody waits for. A thread has seldom more than one.
   void sendFlag(Val unit) {
     TokenLine::Place token = line.find(unit / pieces.parts);
     e.ifThen(e.logicalNot(peers.areWords(token.tokens)), [&] {
+      fenceSystem(e);
       storeSystem(peers.epoch, layout.sumFlag(peers.region(token.source), peers.rank, token.token,
                                               unit % pieces.parts));
     });
@@ -164,7 +164,8 @@ public:
     e.allowNext();
     peers.resumeEpoch();
     rows = frame.rows();
-    e.ifElse(peers.areWords(rows), [&] { addFew(); }, [&] { addMany(); });
+    Val isFew = units() <= e.blockCount(), areWords = peers.areWords(rows);
+    e.ifElse(e.logicalOr(isFew, areWords), [&] { addFew(areWords); }, [&] { addMany(); });
     e.ifThen(e.blockId() == 0, [&] {
       e.waitForPrevious();
       e.ifThen(e.threadId() == 0, [&] { peers.endEpoch(); });
@@ -178,8 +179,8 @@ private:
   };
   Unit unitAt(Val index) const { return {index / pieces.parts, index % pieces.parts}; }
 
-  /// A part for each block, so that all sums stay in registers.
-  void addFew() {
+  /// Few parts for each block: sums stay in registers.
+  void addFew(Val areWords) {
     e.forEach(e.blockId(), units(), e.blockCount(), [&](Val index) {
       Unit unit = unitAt(index);
       Vals isOwner = ownersOf(unit.token);
@@ -189,15 +190,38 @@ private:
           sums = e.ifValues(
               isOwner[rank],
               [&] {
-                TokenLine::Place from{e.i32(rank), unit.token, rows};
-                Val row = layout.sumWords(peers.ownRegion(), from.source, unit.token);
-                return sumOf(sums, peers.waitForPiece(PeerWait::Sum, from, pieces, piece, row));
+                return sumOf(sums,
+                             e.ifValues(
+                                 areWords,
+                                 [&] { return Vals{waitForWords(e.i32(rank), unit, piece)}; },
+                                 [&] { return Vals{waitForRow(e.i32(rank), unit, piece)}; })[0]);
               },
               [&] { return sums; });
         e.waitForPrevious();
         storeResult(unit.token, piece, sums);
       });
     });
+  }
+
+  Val waitForWords(Val from, Unit unit, Val piece) {
+    Val row = layout.sumWords(peers.ownRegion(), from, unit.token);
+    return peers.waitForPiece(PeerWait::Sum, {from, unit.token, rows}, pieces, piece, row);
+  }
+
+  /// Each thread looks at the flag: those of a warp at once.
+  Val waitForRow(Val from, Unit unit, Val piece) {
+    waitForFlag(from, unit);
+    return loadSum(from, unit, piece);
+  }
+
+  void waitForFlag(Val from, Unit unit) {
+    peers.waitForFlag(PeerWait::Sum, from, unit.token,
+                      layout.sumFlag(peers.ownRegion(), from, unit.token, unit.part));
+  }
+
+  Val loadSum(Val from, Unit unit, Val piece) {
+    Val row = layout.sum(peers.ownRegion(), from, unit.token);
+    return loadFresh(pieces.type(e), e.at(row, piece, pieces.width));
   }
 
   /// First all that this rank's experts made; then what others sent, some parts at a time.
@@ -226,11 +250,8 @@ private:
     Val from = e.threadId() % layout.ranks;
     Val waits = e.logicalAnd(from != peers.rank, e.threadId() < together * layout.ranks);
     e.ifThen(waits, [&] {
-      e.forEach(first, units(), e.blockCount() * together, [&](Val index) {
-        Unit unit = unitAt(index);
-        peers.waitForFlag(PeerWait::Sum, from, unit.token,
-                          layout.sumFlag(peers.ownRegion(), from, unit.token, unit.part));
-      });
+      e.forEach(first, units(), e.blockCount() * together,
+                [&](Val index) { waitForFlag(from, unitAt(index)); });
     });
     e.syncThreads();
   }
@@ -244,10 +265,8 @@ private:
       Val piece = e.minimum(unit.part * pieces.threads + e.threadId(), e.i32(pieces.count - 1));
       sums.push_back(loadFloats(e, e.f32(), ownPlace(unit.token, piece), problem.columns()));
       others.emplace_back();
-      for (int64_t rank = 0; rank < layout.ranks; ++rank) {
-        Val row = layout.sum(peers.ownRegion(), e.i32(rank), unit.token);
-        others.back().push_back(loadFresh(pieces.type(e), e.at(row, piece, pieces.width)));
-      }
+      for (int64_t rank = 0; rank < layout.ranks; ++rank)
+        others.back().push_back(loadSum(e.i32(rank), unit, piece));
     }
     for (auto [index, isOwner, own, other] : llvm::zip_equal(some, owners, sums, others))
       e.ifThen(index < units(), [&] {

@@ -127,6 +127,8 @@ private:
 
   /// Emits `body` for each of the token's scales that is the lane's, in the last warp.
   void forScales(Val token, llvm::function_ref<void(Val block, Val scale)> body) {
+    if (!problem.scales)
+      return;
     e.forEach(lane, e.i32(layout.scaleBytes / kBytes), e.i32(kWarp), [&](Val block) {
       body(block, e.load(e.f32(), e.at(frame.address(problem.scales->argument),
                                        block * frame.capacity() + token, kBytes)));

@@ -66,7 +66,7 @@ struct ExchangeLayout {
 
 private:
   static constexpr int64_t kAccess = 16, kLine = 128, kWordBytes = 8, kFlagBytes = 4;
-  static constexpr int64_t kFew = 32;
+  static constexpr int64_t kFew = 64;
   int64_t tokens() const { return ranks * capacity; }
   /// A row of so many bytes, as words: pieces of less than 4 bytes have a word each.
   static int64_t wordBytes(int64_t bytes);

@@ -13,7 +13,7 @@ from harness import compiled
 from ranks import PATIENCE, Rank, Tokens, meeting, synchronize
 
 # Of each exchange: ranks and tokens that a rank sends at most. The rest is in the kernels' signatures.
-EXCHANGES = {"deepseek_v3": (2, 512), "deepseek_v3_quantized": (2, 512), "tiny": (2, 64), "odd": (4, 40)}
+EXCHANGES = {"deepseek_v3": (2, 512), "deepseek_v3_quantized": (2, 512), "tiny": (2, 64), "odd": (4, 300)}
 HEADER, PEER = 1, 7
 
 
@@ -98,18 +98,16 @@ def exchange(ranks, tokens) -> None:
 
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_exchanges_one_after_the_other(name):
-    """More than two, so that slots are used again; with as many tokens as fit, one, and none. Of 33 tokens on, rows have flags."""
+    """More than two, so that slots are used again; with as many tokens as fit, one, and none. Of 65 tokens on, rows have flags."""
     ranks = ranks_of(name)
-    most = min(EXCHANGES[name][1], 70)
-    for step, counts in enumerate(
-        [[most] * 4, [1, 0, 0, 1], [0, 0, 0, 0], [3, most, 1, 7], [2, 2, 2, 2], [32, 33, 33, 32], [33, 32, 1, 33]]
-    ):
-        exchange(ranks, [Tokens(rank, count, seed=step) for rank, count in zip(ranks, counts)])
+    for step, counts in enumerate([[70] * 4, [1, 0, 0, 1], [0, 0, 0, 0], [3, 70, 1, 7], [2, 2, 2, 2], [64, 65, 65, 64], [65, 64, 1, 65]]):
+        exchange(ranks, [Tokens(rank, min(count, rank.capacity), seed=step) for rank, count in zip(ranks, counts)])
 
 
-def test_the_most_tokens():
-    ranks = ranks_of("deepseek_v3")
-    exchange(ranks, [Tokens(rank, 512, seed=9) for rank in ranks])
+@pytest.mark.parametrize("name", ["deepseek_v3", "odd"])
+def test_the_most_tokens(name):
+    ranks = ranks_of(name)
+    exchange(ranks, [Tokens(rank, EXCHANGES[name][1], seed=9) for rank in ranks])
 
 
 def test_all_experts_on_one_rank():
