@@ -9,10 +9,10 @@
 // them. So when any later kernel starts, whatever comes between, all that was launched before the
 // send has ended and written: the exchange before, and what both halves read. The halves that
 // receive therefore read, and wait for other ranks, while the kernel before them still runs; past
-// the first-level cache, which may be older than that. They wait for it before they write, since it
-// may read what the memory held before. They let the next kernel start at once. That keeps nobody
-// from sending: when a receiving half starts, all blocks of the sends before it are running or
-// done.
+// the first-level cache, which may be older than that. They wait for it before they write results,
+// since it may read what the memory held before. They let the next kernel start at once. That keeps
+// nobody from sending: when a receiving half starts, all blocks of the sends before it are running
+// or done.
 #ifndef EPIGRAPH_CODEGEN_CUDA_PEERS_H
 #define EPIGRAPH_CODEGEN_CUDA_PEERS_H
 
