@@ -142,7 +142,7 @@ def layer_benchmark():
         with torch.cuda.device(device):
             weights.append(Weights())
     for tokens in TOKENS:
-        ranks = meeting([Rank("layer", r, 2, 4096, lambda: compiled("deepseek_v3_experts")) for r in range(2)])
+        ranks = meeting([Rank("layer", r, 2, 4096, lambda: compiled("deepseek_v3_layer")) for r in range(2)])
         sent = [Tokens(rank, tokens, seed=tokens) for rank in ranks]
         us = time_ranks(ranks, lambda rank: layer_calls(rank, sent[rank.rank], weights[rank.rank]), repeats=20)  # noqa: B023
         check_met(ranks)

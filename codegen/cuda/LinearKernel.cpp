@@ -5,6 +5,7 @@
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/LinearForms.h"
 #include "codegen/cuda/WideLinear.h"
+#include "dialects/ep/Ep.h"
 
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -26,12 +27,27 @@ ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t f
                                                                : ArrayRef<int64_t>();
 }
 
+/// How many times the rows that a kernel is made for the host takes it to have. Of rows that come
+/// from other ranks it knows how many there are if all tokens choose experts of this one: as many
+/// times those that come when experts are chosen evenly as there are ranks. Forms of groups take
+/// any number, so they are chosen by the latter.
+int64_t spareRows(exec::KernelOp kernel, const LinearProblem &problem) {
+  int64_t ranks = 1;
+  if (problem.kind == LinearKind::Grouped)
+    kernel->getParentOfType<ModuleOp>().walk([&](ep::DispatchReceiveOp receive) {
+      ranks = receive.getPlacement().getRanks();
+      return WalkResult::interrupt();
+    });
+  return ranks;
+}
+
 /// Launches with one tile along the rows have a function of their own, which fetches early.
 void addForm(KernelAssembly &assembly, const LinearProblem &problem, const LinearEpilogue &epilogue,
              const FormChoice &choice, int64_t fewerRows) {
+  const int64_t mostRows = choice.mostRows * spareRows(assembly.kernel, problem);
   const auto *tile = std::get_if<WideTile>(&choice.form);
   if (!tile) {
-    assembly.beginVariant(choice.mostRows);
+    assembly.beginVariant(mostRows);
     return addSkinnyLinear(assembly, problem, epilogue, std::get<SkinnyTile>(choice.form));
   }
   const int64_t oneTile = tile->rows * tile->multicast;
@@ -40,7 +56,7 @@ void addForm(KernelAssembly &assembly, const LinearProblem &problem, const Linea
     assembly.beginVariant(oneTile);
     addWideLinear(assembly, problem, epilogue, *tile, oneTile);
   }
-  assembly.beginVariant(choice.mostRows);
+  assembly.beginVariant(mostRows);
   addWideLinear(assembly, problem, epilogue, *tile, choice.mostRows);
 }
 
