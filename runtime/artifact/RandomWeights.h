@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "runtime/base/SplitMix64.h"
+
 namespace epigraph {
 
 /// Values are uniform in [center - spread, center + spread).
@@ -19,10 +21,6 @@ struct RandomRange {
   float spread = 1;
 };
 
-/// Of SplitMix64 (Steele, Lea and Flood, 2014), whose i-th number needs none of those before it.
-inline constexpr uint64_t kRandomStep = 0x9e3779b97f4a7c15;
-inline constexpr uint64_t kRandomFactors[] = {0xbf58476d1ce4e5b9, 0x94d049bb133111eb};
-inline constexpr int kRandomShifts[] = {30, 27, 31};
 /// Of a number, the upper 24 bits count: as many as a float32 holds.
 inline constexpr int kRandomUnusedBits = 40;
 
@@ -37,10 +35,7 @@ inline uint64_t randomKey(std::string_view name, uint64_t seed) {
 /// Value `index` of a tensor. Rounded once, so that a device that has a fused multiply-add gives
 /// the same bits.
 inline float randomValue(uint64_t key, uint64_t index, RandomRange range) {
-  uint64_t bits = key + (index + 1) * kRandomStep;
-  bits = (bits ^ (bits >> kRandomShifts[0])) * kRandomFactors[0];
-  bits = (bits ^ (bits >> kRandomShifts[1])) * kRandomFactors[1];
-  bits ^= bits >> kRandomShifts[2];
+  const uint64_t bits = randomBits(key, index);
   const float uniform =
       static_cast<float>(static_cast<int32_t>(bits >> kRandomUnusedBits)) * 0x1p-23f - 1.0f;
   return std::fma(range.spread, uniform, range.center);
