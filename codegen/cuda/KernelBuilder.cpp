@@ -2,8 +2,8 @@
 // row by row, or the row builder if there is none. Elementwise operations may follow a projection,
 // a quantization a permutation, and routing may stand before one; rotations and an append that are
 // not alone are the row builder's.
-#include "codegen/cuda/ArgmaxKernel.h"
 #include "codegen/cuda/KernelBuilders.h"
+#include "codegen/cuda/SampleKernel.h"
 #include "dialects/ep/Ep.h"
 
 #include "llvm/ADT/TypeSwitch.h"
@@ -41,7 +41,7 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
         return op.getUp() ? buildExpandedAttention(assembly, op) : buildMlaDecode(assembly, op);
       })
       .Case([&](epi::RouteOp op) { return buildRoute(assembly, op); })
-      .Case([&](epi::ArgmaxOp op) { return buildArgmax(assembly, op); })
+      .Case([&](epi::SampleOp op) { return buildSample(assembly, op); })
       .Case([&](epi::PermuteOp op) { return buildPermute(assembly, op); })
       .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })
       .Case([&](epi::HalveRowsOp op) { return buildHalveRows(assembly, op); })

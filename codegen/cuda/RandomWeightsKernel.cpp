@@ -4,6 +4,7 @@
 #include "codegen/cuda/RandomWeightsKernel.h"
 
 #include "codegen/cuda/KernelAssembly.h"
+#include "codegen/cuda/SamplingMath.h"
 #include "runtime/artifact/DType.h"
 #include "runtime/artifact/RandomWeights.h"
 
@@ -17,7 +18,6 @@ namespace {
 constexpr int64_t kThreads = 256;
 static_assert(RandomRun::kChunkElements % kThreads == 0);
 
-int64_t asSigned(uint64_t bits) { return static_cast<int64_t>(bits); }
 int64_t numberOf(DType type) { return static_cast<int64_t>(type); }
 
 /// Emits the values of one run.
@@ -46,10 +46,7 @@ private:
   /// Value `index` of the tensor at `offset` of the run: as randomValue.
   Val draw(int64_t offset, Val index) {
     const int64_t range = offset + offsetof(RandomTensor, range);
-    Val bits = wide(offset + offsetof(RandomTensor, key)) + (index + 1) * asSigned(kRandomStep);
-    bits = (bits ^ (bits >> kRandomShifts[0])) * asSigned(kRandomFactors[0]);
-    bits = (bits ^ (bits >> kRandomShifts[1])) * asSigned(kRandomFactors[1]);
-    bits = bits ^ (bits >> kRandomShifts[2]);
+    Val bits = randomBits(wide(offset + offsetof(RandomTensor, key)), index);
     Val uniform = e.fma(e.toF32(e.toI32(bits >> kRandomUnusedBits)), e.f32(0x1p-23), e.f32(-1.0));
     return e.fma(real(range + offsetof(RandomRange, spread)), uniform,
                  real(range + offsetof(RandomRange, center)));

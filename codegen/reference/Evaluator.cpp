@@ -5,8 +5,10 @@
 #include "codegen/reference/Attention.h"
 #include "codegen/reference/Dense.h"
 #include "codegen/reference/Experts.h"
+#include "codegen/reference/Sampling.h"
 #include "codegen/reference/Structure.h"
 #include "codegen/reference/Tracer.h"
+#include "dialects/epi/Sampling.h"
 #include "runtime/base/Status.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -194,6 +196,7 @@ Optional Evaluator::evaluateStepOp(Operation *op, const RuntimeValues &operands)
         return one(rope(tensor(0), tensor(1), step.positions, rotate.getInterleaved()));
       })
       .Case([&](epi::OutputRowsOp) { return one(selectRows(tensor(0), step.outputRows)); })
+      .Case([&](epi::SampleOp) { return one(sample(tensor(0), step.sampling)); })
       .Default([](Operation *) { return Optional(std::nullopt); });
 }
 

@@ -1,17 +1,19 @@
 #include "codegen/reference/Sampling.h"
 
-#include <algorithm>
-#include <cmath>
+#include "absl/strings/str_cat.h"
 
 namespace epigraph::reference {
 
-Tensor argmax(const Tensor &x) {
+absl::StatusOr<Tensor> sample(const Tensor &x, absl::Span<const SamplingRow> rows) {
+  if (!rows.empty() && static_cast<int64_t>(rows.size()) != x.rows())
+    return absl::InvalidArgumentError(absl::StrCat("the step says how ", rows.size(),
+                                                   " tokens are chosen; there are ", x.rows(),
+                                                   " rows of logits"));
   Tensor result = Tensor::ints({x.rows()});
   for (int64_t row = 0; row < x.rows(); ++row) {
-    const float *begin = x.row(row), *end = begin + x.rowElements();
-    const bool isKnown = std::none_of(begin, end, [](float value) { return std::isnan(value); });
+    const absl::Span<const float> logits(x.row(row), static_cast<size_t>(x.rowElements()));
     result.intData()[row] =
-        isKnown ? static_cast<int32_t>(std::max_element(begin, end) - begin) : -1;
+        chooseToken(logits, rows.empty() ? SamplingRow() : rows[static_cast<size_t>(row)]);
   }
   return result;
 }

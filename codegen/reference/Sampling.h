@@ -2,13 +2,17 @@
 #ifndef EPIGRAPH_CODEGEN_REFERENCE_SAMPLING_H
 #define EPIGRAPH_CODEGEN_REFERENCE_SAMPLING_H
 
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
 #include "codegen/reference/Tensor.h"
+#include "runtime/base/Sampling.h"
 
 namespace epigraph::reference {
 
-/// x [rows, columns]; i32 [rows]: the column of the largest element of each row, the first of equal
-/// ones, or -1 where an element is not a number.
-Tensor argmax(const Tensor &x);
+/// x [rows, columns]; i32 [rows]: the column that is chosen for each row as `rows` says, or the
+/// largest where `rows` is empty. Errors: InvalidArgument for another number of rows.
+absl::StatusOr<Tensor> sample(const Tensor &x, absl::Span<const SamplingRow> rows);
 
 } // namespace epigraph::reference
 

@@ -5,9 +5,7 @@
 #include "codegen/reference/Quantization.h"
 #include "codegen/reference/Replicas.h"
 #include "codegen/reference/RopeTable.h"
-#include "codegen/reference/Sampling.h"
 #include "codegen/reference/Structure.h"
-#include "dialects/epi/Sampling.h"
 #include "dialects/exec/Exec.h"
 #include "runtime/base/Status.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -189,7 +187,6 @@ evaluateTensorOp(mlir::Operation *op, llvm::ArrayRef<TensorRef> operands, const 
       .Case([&](epi::SiluOp) { return one(silu(operand[0])); })
       .Case([&](epi::SigmoidOp) { return one(sigmoid(operand[0])); })
       .Case([&](epi::SoftmaxOp) { return one(softmax(operand[0])); })
-      .Case([&](epi::ArgmaxOp) { return one(argmax(operand[0])); })
       .Case([&](epi::ClampedSwigluOp gated) {
         return one(clampedSwiglu(operand[0], operand[1], clampOf(gated.getClamp())));
       })

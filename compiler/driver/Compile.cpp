@@ -179,7 +179,7 @@ absl::Status Compilation::preparePipeline() {
   pipeline_.appendsInRows = target_.cuda.has_value();
   pipeline_.fusedPermutation = target_.cuda.has_value();
   pipeline_.peerExchanges = target_.cuda.has_value();
-  pipeline_.argmaxOnTarget = target_.cuda.has_value();
+  pipeline_.sampleOnTarget = target_.cuda.has_value();
   pipeline_.optimize = options_.optimize;
   pipeline_.disabled = options_.disabledPasses;
   for (const std::string &text : options_.insertedPasses) {

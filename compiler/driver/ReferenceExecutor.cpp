@@ -184,7 +184,7 @@ absl::StatusOr<StepResult> ReferenceExecutor::resultOf(func::FuncOp function,
       result.logits = {value->data(), static_cast<size_t>(value->elements())};
     else if (name == "hidden" && wantHidden)
       result.hidden = value->floatVector();
-    else if (name != "hidden" && name != "best") // the best is found in the logits here
+    else if (name != "hidden" && name != "chosen") // tokens are chosen by the caller here
       return absl::InvalidArgumentError(
           absl::StrCat("result ", i, " of @", function.getName().str(),
                        " must have the attribute epi.name = \"logits\" or \"hidden\""));

@@ -106,8 +106,8 @@ static void listPartition(PassList &passes, const PipelineOptions &options) {
 static void listSchedule(PassList &passes, const PipelineOptions &options) {
   if (options.peerExchanges)
     passes.required(createLowerDispatchPass(), "the target's ranks write each other's memory");
-  if (options.argmaxOnTarget)
-    passes.optional(createMaterializeArgmaxPass());
+  if (options.sampleOnTarget)
+    passes.optional(createMaterializeSamplePass());
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
   // A dispatch's parts are there only now.
   if (options.fusedPermutation && options.fusionLevel >= 1)

@@ -54,8 +54,8 @@ struct PipelineOptions {
   /// Whether the ranks' kernels exchange rows of experts through memory that they write for each
   /// other, and not through a communicator.
   bool peerExchanges = false;
-  /// Whether the target has a kernel that finds the largest logit, far from the host.
-  bool argmaxOnTarget = false;
+  /// Whether the target has a kernel that chooses tokens, where logits are far from the host.
+  bool sampleOnTarget = false;
   /// Whether kernels read the weights of projections in panels, as the CPU's do.
   bool packsWeights = true;
   /// 0 to kMaxFusionLevel.
@@ -73,7 +73,7 @@ void registerPasses();
 
 /// Registers the pipelines --epigraph-canonicalize to --epigraph-codegen, with the options `ranks`,
 /// `attention`, `compute`, `fp8-activations`, `gated-epilogues`, `appends-in-rows`,
-/// `fused-permutation`, `peer-exchanges`, `argmax-on-target` and `fusion-level`.
+/// `fused-permutation`, `peer-exchanges`, `sample-on-target` and `fusion-level`.
 void registerPhasePipelines();
 
 /// Reads "PIPELINE@PHASE", as --insert-pass takes it. InvalidArgument for another form or phase.

@@ -20,7 +20,7 @@ std::vector<ListedPass> allPasses() {
   all.appendsInRows = true;
   all.fusedPermutation = true;
   all.peerExchanges = true;
-  all.argmaxOnTarget = true;
+  all.sampleOnTarget = true;
   std::vector<ListedPass> result;
   for (Phase phase : kPhases)
     llvm::move(passesOf(phase, all), std::back_inserter(result));

@@ -64,8 +64,8 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> peerExchanges{*this, "peer-exchanges",
                              llvm::cl::desc("ranks write rows into each other's memory"),
                              llvm::cl::init(false)};
-  Option<bool> argmaxOnTarget{*this, "argmax-on-target",
-                              llvm::cl::desc("functions with logits give the best token, too"),
+  Option<bool> sampleOnTarget{*this, "sample-on-target",
+                              llvm::cl::desc("functions with logits give tokens, too"),
                               llvm::cl::init(false)};
   Option<int64_t> fusionLevel{*this, "fusion-level",
                               llvm::cl::desc("how far operations are fused, 0 to 3"),
@@ -89,7 +89,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.appendsInRows = appendsInRows;
     options.fusedPermutation = fusedPermutation;
     options.peerExchanges = peerExchanges;
-    options.argmaxOnTarget = argmaxOnTarget;
+    options.sampleOnTarget = sampleOnTarget;
     options.fusionLevel = fusionLevel;
     options.batches = batches;
     return options;

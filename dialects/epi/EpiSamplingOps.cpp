@@ -10,7 +10,7 @@ using namespace epigraph::epi;
 #define GET_OP_CLASSES
 #include "dialects/epi/EpiSamplingOps.cpp.inc"
 
-LogicalResult ArgmaxOp::verify() {
+LogicalResult SampleOp::verify() {
   const Type x = getX().getType();
   if (dim(x, 1) < 1) // (C1)
     return emitOpError("x must have a static number of columns, at least one, got ") << x;

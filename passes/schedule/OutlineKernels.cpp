@@ -39,7 +39,7 @@ bool isScheduled(Operation &op) {
 bool isCompute(Operation &op) {
   return isa<epi::FusedOp, epi::LinearOp, epi::HeadLinearOp, epi::GroupedLinearOp, epi::EmbeddingOp,
              epi::RopeOp, epi::KvAppendOp, epi::AttentionOp, epi::MlaAttentionOp, epi::RouteOp,
-             epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::ArgmaxOp, epi::AddOp,
+             epi::PermuteOp, epi::UnpermuteOp, epi::OutputRowsOp, epi::SampleOp, epi::AddOp,
              epi::MulOp, epi::SiluOp, epi::SigmoidOp, epi::SoftmaxOp, epi::ClampedSwigluOp,
              epi::CastOp, epi::QuantizeOp, epi::RmsNormOp, epi::ConcatOp, epi::HalveRowsOp,
              epi::JoinRowsOp, ep::AssignReplicasOp, ep::DispatchSendOp, ep::DispatchReceiveOp,

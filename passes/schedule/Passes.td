@@ -23,14 +23,15 @@ def HoistWeightsPass : Pass<"exec-hoist-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::exec::ExecDialect"];
 }
 
-def MaterializeArgmaxPass : Pass<"epi-materialize-argmax", "::mlir::ModuleOp"> {
-  let summary = "gives the token with the largest logit as a result of its own";
+def MaterializeSamplePass : Pass<"epi-materialize-sample", "::mlir::ModuleOp"> {
+  let summary = "gives the tokens that are chosen as a result of their own";
   let description = [{
-    Every function with a result called "logits" (`epi.name`) gets an `epi.argmax` of it, and a result "best" behind the others.
-    A step of greedy decoding then copies one number for each sequence from the device to the host, and not a whole row of logits.
+    Every function with a result called "logits" (`epi.name`) gets an `epi.sample` of it, and a result "chosen" behind the others.
+    A step of generation then copies one number for each sequence from the device to the host, and not a whole row of logits.
 
     Precondition: run before `--exec-outline-kernels`, which makes it a kernel; the target has one for it. Postcondition: every
-    function with logits gives the best. Leaves alone: everything else, and functions that give it already.
+    function with logits gives tokens. Leaves alone: functions that give them already, functions without a step, and those with
+    an argument called "hidden", such as an MTP layer, whose tokens nobody asks for.
 
     Statistic: `functions` changed.
   }];

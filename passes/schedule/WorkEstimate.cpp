@@ -107,7 +107,7 @@ double epigraph::countFlops(Operation *op, int64_t count, const StepShape &step)
         // A score for each expert, then one pass over them for each that is taken.
         return elements(route.getLogits()) * (kSoftmaxFlops + static_cast<double>(route.getTopK()));
       })
-      .Case([&](epi::ArgmaxOp argmax) { return elements(argmax.getX()); })
+      .Case([&](epi::SampleOp sample) { return elements(sample.getX()); })
       .Case([&](epi::UnpermuteOp unpermute) {
         return 2 * elements(unpermute.getResult()) *
                static_cast<double>(typeOf(unpermute.getSlots()).getDimSize(1));

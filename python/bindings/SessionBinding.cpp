@@ -42,15 +42,18 @@ OwningSession::Floats OwningSession::toArray(std::vector<float> values) const {
   return Floats({rows, vocab}, data, base);
 }
 
-std::vector<OwningSession::Ids> OwningSession::generate(const std::vector<Ids> &prompts,
-                                                        int32_t maxTokens, const Ids &eos) {
+std::vector<std::pair<OwningSession::Ids, uint64_t>>
+OwningSession::generate(const std::vector<Ids> &prompts, int32_t maxTokens, const Ids &eos,
+                        const std::vector<Sampling> &sampling) {
   std::vector<GenerationRequest> requests;
-  for (const Ids &ids : prompts)
-    requests.push_back({ids, maxTokens, eos});
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto &[temperature, topK, topP, minP, seed] = sampling.at(i);
+    requests.push_back({prompts[i], maxTokens, eos, {temperature, topK, topP, minP, seed}});
+  }
   GenerationReport report = unwrap(withoutGil(mutex, [&] { return session.generate(requests); }));
-  std::vector<Ids> generated;
+  std::vector<std::pair<Ids, uint64_t>> generated;
   for (GenerationResult &result : report.results)
-    generated.push_back(std::move(result.ids));
+    generated.emplace_back(std::move(result.ids), result.seed);
   return generated;
 }
 

@@ -5,6 +5,9 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include <pybind11/numpy.h>
@@ -27,7 +30,13 @@ public:
 
   const ModelInfo &info() const { return session.info(); }
 
-  std::vector<Ids> generate(const std::vector<Ids> &prompts, int32_t maxTokens, const Ids &eos);
+  /// As epigraph.Sampling: temperature, top_k, top_p, min_p, seed.
+  using Sampling = std::tuple<double, int32_t, double, double, std::optional<uint64_t>>;
+  /// Of each prompt the tokens, and the seed that they follow from. `sampling`: one for each
+  /// prompt.
+  std::vector<std::pair<Ids, uint64_t>> generate(const std::vector<Ids> &prompts, int32_t maxTokens,
+                                                 const Ids &eos,
+                                                 const std::vector<Sampling> &sampling);
   Floats logits(const Ids &ids);
   Floats mtpLogits(const Ids &ids, const Ids &nextIds);
   /// (mean nll, perplexity, tokens, mean nll of each window).

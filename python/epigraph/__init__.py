@@ -23,6 +23,7 @@ from epigraph.errors import (
     UnsupportedError,
 )
 from epigraph.llm import LLM, Completion
+from epigraph.sampling import Sampling
 from epigraph.session import Perplexity, Session
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "InvalidInputError",
     "Perplexity",
     "ResourceError",
+    "Sampling",
     "Session",
     "Tokenizer",
     "UnsupportedError",

@@ -9,6 +9,7 @@ from typing import Optional, Union
 from epigraph import _runtime
 from epigraph.artifact import Artifact, PathLike
 from epigraph.errors import InvalidInputError
+from epigraph.sampling import SamplingArgument
 from epigraph.session import Perplexity, Session
 
 
@@ -19,6 +20,7 @@ class Completion:
     text: str
     token_ids: list[int]  # generated; an end-of-sequence token included
     prompt_token_ids: list[int]
+    seed: int  # that the tokens follow from, where they were sampled; else 0
 
 
 class LLM:
@@ -46,12 +48,15 @@ class LLM:
         prompts: Union[str, Sequence[str], Sequence[Iterable[int]]],
         *,
         max_tokens: int = 64,
+        sampling: SamplingArgument = None,
     ) -> list[Completion]:
-        """Greedy continuations, in the order of the prompts.
+        """Continuations, in the order of the prompts.
 
         A prompt is a text, which is encoded as the tokenizer says (with its begin-of-sequence
         token), or token ids, which are taken as they are. All prompts run together; each gets the
-        tokens that it would get alone.
+        tokens that it would get alone. ``sampling`` says how tokens are chosen, for all prompts or
+        for each; by default the most likely one is taken. What the model's generation_config.json
+        proposes for that is not applied.
         """
         if isinstance(prompts, str):
             prompts = [prompts]
@@ -60,10 +65,10 @@ class LLM:
             for prompt in prompts
         ]
         eos = self.artifact.manifest.get("tokens", {}).get("eos", [])
-        generated = self.session.generate(ids, max_tokens=max_tokens, eos=eos)
+        generated = self.session._generate(ids, max_tokens, eos, sampling)
         return [
-            Completion(self.tokenizer.decode(tokens), tokens, prompt)
-            for tokens, prompt in zip(generated, ids)
+            Completion(self.tokenizer.decode(tokens), tokens, prompt, seed)
+            for (tokens, seed), prompt in zip(generated, ids)
         ]
 
     def perplexity(self, text: str, *, window: int = 1024) -> Perplexity:

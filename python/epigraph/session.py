@@ -10,6 +10,7 @@ import numpy as np
 
 from epigraph import _runtime
 from epigraph.artifact import Artifact, PathLike
+from epigraph.sampling import SamplingArgument, sampling_of_each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +126,25 @@ class Session:
         *,
         max_tokens: int = 64,
         eos: Iterable[int] = (),
+        sampling: SamplingArgument = None,
     ) -> list[list[int]]:
-        """Greedy continuations of prompts given as ids, all of them run together.
+        """Continuations of prompts given as ids, all of them run together.
 
-        A token of ``eos`` ends a continuation, and is its last one.
+        A token of ``eos`` ends a continuation, and is its last one. ``sampling`` says how tokens
+        are chosen, for all prompts or for each; by default the most likely one is taken.
         """
-        return self._native.generate([_list(ids) for ids in prompts], max_tokens, _list(eos))
+        return [ids for ids, _ in self._generate(prompts, max_tokens, eos, sampling)]
+
+    def _generate(
+        self,
+        prompts: Sequence[Iterable[int]],
+        max_tokens: int,
+        eos: Iterable[int],
+        sampling: SamplingArgument,
+    ) -> list[tuple[list[int], int]]:
+        """Of each prompt the tokens, and the seed that they follow from."""
+        each = [dataclasses.astuple(one) for one in sampling_of_each(sampling, len(prompts))]
+        return self._native.generate([_list(ids) for ids in prompts], max_tokens, _list(eos), each)
 
     def perplexity(self, ids: Iterable[int], *, bos: int, window: int = 1024) -> Perplexity:
         """Perplexity of a text given as ids, without special tokens.

@@ -54,7 +54,8 @@ constexpr int32_t shareCounter(int32_t axis) { return 3 * axis; }
 /// Two axes; and as many as keep what follows aligned.
 inline constexpr int32_t kRowCounters = 12;
 
-struct PeerTable; // PeerTable.h
+struct PeerTable;   // PeerTable.h
+struct SamplingRow; // runtime/base/Sampling.h
 
 /// The ragged batch of one step as device kernels see it, in the device's memory; pointers are
 /// addresses of the device.
@@ -73,11 +74,13 @@ struct alignas(64) DeviceStep {
   int32_t tokenItemCount;
   int32_t tileItemCount;
   int32_t counts[kRowCounters];
-  PeerTable *peers; ///< null where no kernel exchanges rows with other ranks
+  PeerTable *peers;            ///< null where no kernel exchanges rows with other ranks
+  const SamplingRow *sampling; ///< [outputs] how the token after each of them is chosen
 };
 
 static_assert(offsetof(DeviceStep, tokens) == 56 && offsetof(DeviceStep, counts) == 80 &&
-              offsetof(DeviceStep, peers) == 128 && sizeof(DeviceStep) == 192);
+              offsetof(DeviceStep, peers) == 128 && offsetof(DeviceStep, sampling) == 136 &&
+              sizeof(DeviceStep) == 192);
 
 // A function of a device launch takes, in this order:
 //   1. its tensor maps, 128 bytes each, by value;

@@ -300,6 +300,12 @@ constexpr ErrorInfo kCatalog[] = {
      "look for what that rank has said last; a rank that was killed without a word has often run "
      "out of host memory",
      "dmesg"},
+    {ErrorCode::BadSampling, BadInput,
+     "…: temperature is …; expected …\n…: top_k is …; expected …\n…: top_p is …; expected …\n"
+     "…: min_p is …; expected …",
+     "a number that says how tokens are sampled is outside of its range",
+     "a number that the message allows",
+     "epigraph run NAME.epi --prompt TEXT --temperature 0.7 --top-p 0.9"},
 };
 
 } // namespace

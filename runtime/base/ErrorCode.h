@@ -85,6 +85,7 @@ enum class ErrorCode : uint16_t {
   BadRank = 613,
   DifferentArtifacts = 614,
   RankLost = 615,
+  BadSampling = 616,
 };
 
 /// What `epigraph explain` says.

@@ -40,6 +40,9 @@ absl::Status BatchCheck::checkSizes(const StepBatch &batch, bool takesHidden) co
   if (batch.outputRows.size() > static_cast<size_t>(info.maxSequences))
     return refuse(batch.outputRows.size(), " output rows; the limit of this artifact is ",
                   info.maxSequences, " (--max-seqs)");
+  if (!batch.sampling.empty() && batch.sampling.size() != batch.outputRows.size())
+    return refuse(batch.sampling.size(), " choices of tokens; expected one for each of ",
+                  batch.outputRows.size(), " output rows, or none");
   const int32_t widest = static_cast<int32_t>((info.maxContext + kPageTokens - 1) / kPageTokens);
   const int32_t stride = batch.pageTableStride;
   if (stride < 0 || stride > widest)

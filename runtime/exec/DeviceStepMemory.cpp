@@ -30,6 +30,7 @@ uint64_t blockBytes(const DeviceStepMemory::Options &options) {
   uint64_t bytes = sizeof(DeviceStep) + 3 * perToken; // ids, positions and sequence
   bytes += aligned(limits.sequences * limits.pagesOfSequence * sizeof(int32_t));
   bytes += aligned(limits.sequences * sizeof(int32_t)); // output rows
+  bytes += aligned(limits.sequences * sizeof(SamplingRow));
   if (options.items.wantedTokenItems != 0)
     bytes += aligned(mostTokenItems(options.items.wantedTokenItems, limits.tokens) *
                      sizeof(AttentionItem)) +
@@ -89,7 +90,7 @@ absl::Status DeviceStepMemory::allocate() {
   EPIGRAPH_ASSIGN_OR_RETURN(
       stagedLogits, driver.allocateStaging(options.limits.sequences * options.logitBytes, results));
   EPIGRAPH_ASSIGN_OR_RETURN(
-      stagedBest, driver.allocateStaging(options.limits.sequences * sizeof(int32_t), results));
+      stagedChosen, driver.allocateStaging(options.limits.sequences * sizeof(int32_t), results));
   convertedLogits.resize(options.limits.sequences * options.limits.convertedLogits);
   return absl::OkStatus();
 }
@@ -130,7 +131,11 @@ void DeviceStepMemory::load(const StepBatch &batch, const RankProgram &program) 
     step.sequences = static_cast<int32_t>(batch.pageTable.size()) / batch.pageTableStride;
   step.peers = peers;
   stepExtent = {step.tokens, step.outputs, step.tokens, {}};
-  onlyBest = batch.onlyBest && program.best.address != nullptr;
+  onlyChosen = batch.onlyChosen && program.chosen.address != nullptr;
+  const absl::Span<SamplingRow> sampling =
+      append<SamplingRow>(batch.outputRows.size(), step.sampling);
+  std::fill(sampling.begin(), sampling.end(), SamplingRow());
+  std::copy(batch.sampling.begin(), batch.sampling.end(), sampling.begin());
   addItems(batch, step);
   count(step.tokens, step.outputs, step.counts);
   std::memcpy(stagedBlock->address(), &step, sizeof(step));
@@ -186,8 +191,8 @@ absl::Status DeviceStepMemory::send() {
 }
 
 absl::Status DeviceStepMemory::fetch(const RankProgram &program, bool wantHidden) {
-  const RowArray &output = onlyBest ? program.best : program.logits;
-  DeviceMemory &staged = onlyBest ? *stagedBest : *stagedLogits;
+  const RowArray &output = onlyChosen ? program.chosen : program.logits;
+  DeviceMemory &staged = onlyChosen ? *stagedChosen : *stagedLogits;
   const size_t bytes = static_cast<size_t>(stepExtent.outputs) * output.rowBytes;
   if (bytes != 0)
     EPIGRAPH_RETURN_IF_ERROR(driver.copyOut({staged.address(), bytes}, output.address));
@@ -205,7 +210,7 @@ absl::Status DeviceStepMemory::fetch(const RankProgram &program, bool wantHidden
 
 void DeviceStepMemory::finish(const RankProgram &program) {
   const RowArray &logits = program.logits;
-  if (!onlyBest && logits.dtype != plan::DType::F32)
+  if (!onlyChosen && logits.dtype != plan::DType::F32)
     convertToFloat32(stagedLogits->address(), logits.dtype,
                      static_cast<size_t>(stepExtent.outputs) * elementsOfRow(logits),
                      convertedLogits.data());
@@ -215,8 +220,8 @@ StepResult DeviceStepMemory::result(const RankProgram &program, bool wantHidden)
   const RowArray &logits = program.logits;
   const size_t outputs = static_cast<size_t>(stepExtent.outputs);
   StepResult result;
-  if (onlyBest)
-    result.best.emplace(reinterpret_cast<const int32_t *>(stagedBest->address()), outputs);
+  if (onlyChosen)
+    result.chosen.emplace(reinterpret_cast<const int32_t *>(stagedChosen->address()), outputs);
   else
     result.logits = {logits.dtype == plan::DType::F32
                          ? reinterpret_cast<const float *>(stagedLogits->address())

@@ -73,8 +73,8 @@ private:
   std::unique_ptr<DeviceMemory> block, stagedBlock;
   std::unique_ptr<DeviceMemory> hiddenRows, stagedHiddenRows; ///< of the input "hidden"
   size_t hiddenBytes = 0;                                     ///< of the input, in this step
-  std::unique_ptr<DeviceMemory> stagedLogits, stagedBest, stagedHidden; ///< results
-  bool onlyBest = false; ///< in place of logits, in this step
+  std::unique_ptr<DeviceMemory> stagedLogits, stagedChosen, stagedHidden; ///< results
+  bool onlyChosen = false; ///< in place of logits, in this step
   std::vector<float> convertedLogits;
 };
 

@@ -8,38 +8,38 @@
 
 namespace epigraph {
 
-size_t LaneResults::numbersOf(const StepBatch &batch, bool hasBest, bool wantHidden) const {
-  return batch.outputRows.size() * numbersOfOutput(hasBest) +
+size_t LaneResults::numbersOf(const StepBatch &batch, bool hasChosen, bool wantHidden) const {
+  return batch.outputRows.size() * numbersOfOutput(hasChosen) +
          (wantHidden ? batch.ids.size() * static_cast<size_t>(info.hidden) : 0);
 }
 
 absl::StatusOr<std::vector<StepResult>>
 LaneResults::gather(absl::Span<const StepBatch> batches, const StepResult &own, bool wantHidden) {
   // Of all ranks or of none: they run the same function.
-  const bool hasBest = own.best.has_value();
+  const bool hasChosen = own.chosen.has_value();
   std::vector<float> numbers(own.logits.begin(), own.logits.end());
-  if (hasBest)
-    for (const int32_t token : *own.best)
+  if (hasChosen)
+    for (const int32_t token : *own.chosen)
       numbers.push_back(std::bit_cast<float>(token));
   numbers.insert(numbers.end(), own.hidden.begin(), own.hidden.end());
   size_t most = 0;
   for (const StepBatch &batch : batches)
-    most = std::max(most, numbersOf(batch, hasBest, wantHidden));
+    most = std::max(most, numbersOf(batch, hasChosen, wantHidden));
   EPIGRAPH_RETURN_IF_ERROR(exchange(numbers, most));
 
-  best.assign(lanes.size(), {});
+  chosen.assign(lanes.size(), {});
   std::vector<StepResult> results;
   for (size_t lane = 0; lane < lanes.size(); ++lane) {
     const std::vector<float> &all = lanes[lane];
-    if (all.size() != numbersOf(batches[lane], hasBest, wantHidden))
+    if (all.size() != numbersOf(batches[lane], hasChosen, wantHidden))
       return absl::InternalError("the results of another rank do not fit its batch; report this");
-    const size_t outputs = batches[lane].outputRows.size() * numbersOfOutput(hasBest);
+    const size_t outputs = batches[lane].outputRows.size() * numbersOfOutput(hasChosen);
     const absl::Span<const float> ofOutputs(all.data(), outputs);
     StepResult &result = results.emplace_back();
-    if (hasBest) {
+    if (hasChosen) {
       for (const float bits : ofOutputs)
-        best[lane].push_back(std::bit_cast<int32_t>(bits));
-      result.best = best[lane];
+        chosen[lane].push_back(std::bit_cast<int32_t>(bits));
+      result.chosen = chosen[lane];
     } else {
       result.logits = ofOutputs;
     }

@@ -26,19 +26,19 @@ public:
 
 private:
   /// Numbers for each output row of a batch, and of the whole batch.
-  size_t numbersOfOutput(bool hasBest) const {
-    return hasBest ? 1 : static_cast<size_t>(info.vocab);
+  size_t numbersOfOutput(bool hasChosen) const {
+    return hasChosen ? 1 : static_cast<size_t>(info.vocab);
   }
-  size_t numbersOf(const StepBatch &batch, bool hasBest, bool wantHidden) const;
+  size_t numbersOf(const StepBatch &batch, bool hasChosen, bool wantHidden) const;
   absl::Status exchange(std::vector<float> &own, size_t mostNumbers);
   /// The first of the ranks that run `lane`.
   int speakerOf(size_t lane) const { return static_cast<int>(lane) * info.ranks / info.lanes; }
 
   ProcessGroup &group;
   const ModelInfo &info;
-  /// By lane: logits, or the bits of the best tokens; then hidden states.
+  /// By lane: logits, or the bits of the chosen tokens; then hidden states.
   std::vector<std::vector<float>> lanes;
-  std::vector<std::vector<int32_t>> best; ///< by lane
+  std::vector<std::vector<int32_t>> chosen; ///< by lane
 };
 
 } // namespace epigraph

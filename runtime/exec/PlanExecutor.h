@@ -68,6 +68,8 @@ public:
   absl::StatusOr<std::vector<StepResult>>
   step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) override;
 
+  absl::StatusOr<uint64_t> agreeOn(uint64_t number) override;
+
   /// What each step of the plan's `function` takes on the first rank of this process, in the plan's
   /// order: medians of `steps` runs of one step, whose actions do not overlap. Errors as of step.
   absl::StatusOr<std::vector<std::chrono::nanoseconds>>

@@ -40,7 +40,7 @@ public:
 private:
   absl::Status resolveInputs(uint32_t hidden);
   absl::Status resolveOutputs(uint32_t vocab, uint32_t hidden);
-  absl::Status resolveBest(const plan::Output &output);
+  absl::Status resolveChosen(const plan::Output &output);
   absl::Status resolveStep(const plan::Step &step);
   absl::StatusOr<LaunchAction> resolveLaunch(const plan::Launch &launch);
   absl::Status checkCacheMaps(const plan::Launch &launch) const;
@@ -105,8 +105,8 @@ absl::Status Resolver::resolveOutputs(uint32_t vocab, uint32_t hidden) {
   for (const plan::Output *output : *function.outputs()) {
     const std::string_view name = output->name()->string_view();
     const bool isLogits = name == "logits";
-    if (name == "best")
-      EPIGRAPH_RETURN_IF_ERROR(resolveBest(*output));
+    if (name == "chosen")
+      EPIGRAPH_RETURN_IF_ERROR(resolveChosen(*output));
     if (!isLogits && name != "hidden")
       continue; // nobody else can ask for it
     const RowArray array = bufferOf(*output->source());
@@ -123,11 +123,11 @@ absl::Status Resolver::resolveOutputs(uint32_t vocab, uint32_t hidden) {
                                 : unsupported(where, "there is no output 'logits'");
 }
 
-absl::Status Resolver::resolveBest(const plan::Output &output) {
-  program.best = bufferOf(*output.source());
-  if (program.best.dtype != plan::DType::I32 || program.best.rowBytes != sizeof(int32_t) ||
-      program.best.rows.kind != plan::RowKind::Outputs || program.best.rows.factor != 1)
-    return unsupported(where, "output 'best' is not one I32 for each output row");
+absl::Status Resolver::resolveChosen(const plan::Output &output) {
+  program.chosen = bufferOf(*output.source());
+  if (program.chosen.dtype != plan::DType::I32 || program.chosen.rowBytes != sizeof(int32_t) ||
+      program.chosen.rows.kind != plan::RowKind::Outputs || program.chosen.rows.factor != 1)
+    return unsupported(where, "output 'chosen' is not one I32 for each output row");
   return absl::OkStatus();
 }
 

@@ -87,7 +87,7 @@ struct RankProgram {
   std::vector<int64_t> receivedRows;
   std::vector<const int32_t *> receivedCounts;
   RowArray logits;
-  RowArray best;   ///< null address: the function has no output "best"
+  RowArray chosen; ///< null address: the function has no output "chosen"
   RowArray hidden; ///< null address: the function has no output "hidden"
   plan::DType hiddenInputType = plan::DType::F32;
   bool takesHidden = false;

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "runtime/base/Sampling.h"
 
 namespace epigraph {
 
@@ -25,8 +26,10 @@ struct StepBatch {
   std::vector<int32_t> outputRows; ///< token rows whose logits are wanted
   /// [tokens][hidden]: the second input of function "mtp", else empty.
   std::vector<float> hidden;
-  /// Of the logits only the largest matter; see StepResult::best.
-  bool onlyBest = false;
+  /// [outputs] how the token after each of them is chosen; empty: the largest logit wins.
+  std::vector<SamplingRow> sampling;
+  /// Of the logits only those tokens matter; see StepResult::chosen.
+  bool onlyChosen = false;
 };
 
 /// What a model is, as far as driving it needs to know.
@@ -52,10 +55,10 @@ struct ModelInfo {
 /// One rank's results; the spans are valid until the next step.
 struct StepResult {
   absl::Span<const float> logits; ///< [outputs][vocab]
-  /// [outputs] the token with the largest logit, the first of equal ones; -1 where a logit is not a
-  /// number. In place of the logits, where the batch asked for no more and the executor knows it
-  /// without them: logits are large, and far away where a device computes them.
-  std::optional<absl::Span<const int32_t>> best;
+  /// [outputs] the tokens that chooseToken (Sampling.h) chooses. In place of the logits, where the
+  /// batch asked for no more and the executor knows them without: logits are large, and far away
+  /// where a device computes them.
+  std::optional<absl::Span<const int32_t>> chosen;
   /// [tokens][hidden] after the final norm, as float32. Filled only on request.
   std::vector<float> hidden;
 };
@@ -72,6 +75,10 @@ public:
   /// DeadlineExceeded or Aborted when a rank failed.
   virtual absl::StatusOr<std::vector<StepResult>>
   step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) = 0;
+
+  /// Collective where ranks are processes, which must not differ in what they feed a model: the
+  /// `number` of the first of them.
+  virtual absl::StatusOr<uint64_t> agreeOn(uint64_t number) { return number; }
 };
 
 } // namespace epigraph

@@ -11,6 +11,7 @@ void BatchBuilder::clear() {
   batch.pageTable.clear();
   batch.pageTableStride = 0;
   batch.outputRows.clear();
+  batch.sampling.clear();
   batch.hidden.clear();
   pageRows.clear();
 }
@@ -32,6 +33,8 @@ void BatchBuilder::add(const Chunk &chunk) {
     firstOutput = count - 1;
   for (int32_t i = firstOutput; i < count; ++i)
     batch.outputRows.push_back(firstRow + i);
+  if (chunk.sampling)
+    batch.sampling.push_back(*chunk.sampling);
 }
 
 const StepBatch &BatchBuilder::finish() {

@@ -3,6 +3,7 @@
 #define EPIGRAPH_RUNTIME_SESSION_BATCHBUILDER_H
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -19,6 +20,8 @@ struct Chunk {
   int32_t firstPosition;
   absl::Span<const int32_t> pages; ///< all pages of the sequence, from position 0 on
   ChunkOutputs outputs;
+  /// With outputs Last: how the token after the chunk is chosen.
+  std::optional<SamplingRow> sampling = std::nullopt;
 };
 
 /// Builds one batch after another; keeps its memory between them.

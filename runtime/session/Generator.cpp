@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,9 @@ using Clock = std::chrono::steady_clock;
 double secondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// Seeds that are drawn fit the integers that every reader of JSON knows exactly.
+constexpr int kUnusedSeedBits = 11;
 
 /// A request that has its pages.
 struct Sequence {
@@ -44,11 +48,13 @@ public:
 
 private:
   absl::Status check() const;
+  absl::Status seed();
   int64_t positionsOf(const GenerationRequest &request) const;
   void admit();
   void buildBatch(size_t lane);
   void feed(size_t lane, Sequence &sequence, size_t count);
-  absl::StatusOr<int32_t> bestToken(const StepResult &result, size_t row) const;
+  SamplingRow samplingOf(const Sequence &sequence, size_t position) const;
+  absl::StatusOr<int32_t> tokenOf(const Turn &turn, const StepResult &result) const;
   absl::Status takeTokens(size_t lane, const StepResult &result);
   void append(Sequence &sequence, int32_t token);
   void account(double seconds);
@@ -71,6 +77,7 @@ private:
 
 absl::StatusOr<GenerationReport> Generator::run() {
   EPIGRAPH_RETURN_IF_ERROR(check());
+  EPIGRAPH_RETURN_IF_ERROR(seed());
   for (;;) {
     admit();
     stepPrefillTokens = stepDecodeTokens = 0;
@@ -80,7 +87,7 @@ absl::StatusOr<GenerationReport> Generator::run() {
       break;
     const Clock::time_point stepStart = Clock::now();
     EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<StepResult> results,
-                              driver.step("main", /*wantHidden=*/false, /*onlyBest=*/true));
+                              driver.step("main", /*wantHidden=*/false, /*onlyChosen=*/true));
     account(secondsSince(stepStart));
     for (size_t lane = 0; lane < running.size(); ++lane)
       EPIGRAPH_RETURN_IF_ERROR(takeTokens(lane, results[lane]));
@@ -108,8 +115,26 @@ absl::Status Generator::check() const {
     if (requests[i].maxTokens < 0)
       return absl::InvalidArgumentError(absl::StrCat(what, ": ", requests[i].maxTokens,
                                                      " tokens are asked for; expected 0 or more"));
+    EPIGRAPH_RETURN_IF_ERROR(checkSampling(requests[i].sampling, what));
     EPIGRAPH_RETURN_IF_ERROR(driver.checkSequence(requests[i].ids, positionsOf(requests[i]), what));
   }
+  return absl::OkStatus();
+}
+
+/// Gives every request that samples its seed: its own, or one that has not been seen before.
+absl::Status Generator::seed() {
+  const auto needsSeed = [](const GenerationRequest &request) {
+    return !request.sampling.isGreedy() && !request.sampling.seed;
+  };
+  uint64_t drawn = 0;
+  if (std::any_of(requests.begin(), requests.end(), needsSeed)) {
+    std::random_device device;
+    drawn = uint64_t{device()} << 32 | device();
+    EPIGRAPH_ASSIGN_OR_RETURN(drawn, driver.agreeOn(drawn));
+  }
+  for (size_t i = 0; i < requests.size(); ++i)
+    report.results[i].seed = requests[i].sampling.seed.value_or(
+        needsSeed(requests[i]) ? randomBits(drawn, i) >> kUnusedSeedBits : 0);
   return absl::OkStatus();
 }
 
@@ -169,20 +194,37 @@ void Generator::feed(size_t lane, Sequence &sequence, size_t count) {
   const bool wantsLogits = sequence.fed + count >= prompt.size();
   BatchBuilder &builder = driver.lanes()[lane].builder;
   turns[lane].push_back({&sequence, wantsLogits ? builder.outputs() : -1});
-  builder.add({ids, static_cast<int32_t>(sequence.fed), sequence.pages.get(),
-               wantsLogits ? ChunkOutputs::Last : ChunkOutputs::None});
+  Chunk chunk{ids, static_cast<int32_t>(sequence.fed), sequence.pages.get(), ChunkOutputs::None};
+  if (wantsLogits) {
+    chunk.outputs = ChunkOutputs::Last;
+    chunk.sampling = samplingOf(sequence, sequence.fed + count);
+  }
+  builder.add(chunk);
   // Known to be fed only once the step succeeds; after a failure nothing of this call is used
   // again.
   sequence.fed += count;
 }
 
-absl::StatusOr<int32_t> Generator::bestToken(const StepResult &result, size_t row) const {
+/// How the token at `position` of a sequence is chosen.
+SamplingRow Generator::samplingOf(const Sequence &sequence, size_t position) const {
+  return samplingRow(requests[sequence.request].sampling, report.results[sequence.request].seed,
+                     static_cast<int64_t>(position));
+}
+
+/// The token after what `turn` has fed.
+absl::StatusOr<int32_t> Generator::tokenOf(const Turn &turn, const StepResult &result) const {
+  const size_t row = static_cast<size_t>(turn.outputRow);
+  if (result.chosen) {
+    const int32_t token = (*result.chosen)[row];
+    if (token < 0)
+      return logitIsNotANumber("some token");
+    return token;
+  }
   const size_t vocab = static_cast<size_t>(driver.info().vocab);
-  if (!result.best)
-    return greedyToken(result.logits.subspan(row * vocab, vocab));
-  const int32_t token = (*result.best)[row];
+  const absl::Span<const float> logits = result.logits.subspan(row * vocab, vocab);
+  const int32_t token = chooseToken(logits, samplingOf(*turn.sequence, turn.sequence->fed));
   if (token < 0)
-    return logitIsNotANumber("some token");
+    return greedyToken(logits); // names the logit
   return token;
 }
 
@@ -190,7 +232,7 @@ absl::Status Generator::takeTokens(size_t lane, const StepResult &result) {
   for (const Turn &turn : turns[lane]) {
     if (turn.outputRow < 0)
       continue;
-    const absl::StatusOr<int32_t> token = bestToken(result, static_cast<size_t>(turn.outputRow));
+    const absl::StatusOr<int32_t> token = tokenOf(turn, result);
     if (!token.ok())
       return withContext(token.status(), absl::StrCat("prompt ", turn.sequence->request + 1,
                                                       ", position ", turn.sequence->fed - 1));
@@ -235,9 +277,9 @@ void Generator::account(double seconds) {
 
 } // namespace
 
-absl::StatusOr<GenerationReport> generateGreedily(StepDriver &driver,
-                                                  absl::Span<const GenerationRequest> requests,
-                                                  const TokenCallback &onToken) {
+absl::StatusOr<GenerationReport> generateTexts(StepDriver &driver,
+                                               absl::Span<const GenerationRequest> requests,
+                                               const TokenCallback &onToken) {
   return Generator(driver, requests, onToken).run();
 }
 

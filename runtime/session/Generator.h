@@ -1,4 +1,4 @@
-// Greedy generation for any number of requests at once.
+// Generation for any number of requests at once.
 //
 // Requests wait in a queue until a lane has room for one more sequence and pages for all of its
 // positions, so that nothing that has begun ever has to make way. Each step takes one token of
@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "runtime/session/SamplingOptions.h"
 #include "runtime/session/StepDriver.h"
 
 namespace epigraph {
@@ -21,6 +22,7 @@ struct GenerationRequest {
   std::vector<int32_t> ids; ///< the prompt; not empty
   int32_t maxTokens = 64;
   std::vector<int32_t> eos; ///< tokens that end the text
+  SamplingOptions sampling = {};
 };
 
 enum class StopReason {
@@ -33,6 +35,7 @@ struct GenerationResult {
   std::vector<int32_t> ids; ///< what was generated, an end-of-sequence token included
   StopReason reason = StopReason::MaxTokens;
   double firstTokenSeconds = 0; ///< from the start of the call to the first token
+  uint64_t seed = 0;            ///< that the tokens follow from, where they are sampled
 };
 
 /// Time and work of one call. A step that has both kinds of tokens is divided between them in
@@ -53,11 +56,12 @@ struct GenerationReport {
 /// Called with each token as it is chosen: index of the request, token.
 using TokenCallback = std::function<void(size_t, int32_t)>;
 
-/// Errors: those of StepDriver::checkSequence for any request, before anything runs; those of its
+/// The tokens of a request depend on it alone, whatever else runs with it. Errors: those of
+/// StepDriver::checkSequence and checkSampling for any request, before anything runs; those of its
 /// steps.
-absl::StatusOr<GenerationReport> generateGreedily(StepDriver &driver,
-                                                  absl::Span<const GenerationRequest> requests,
-                                                  const TokenCallback &onToken);
+absl::StatusOr<GenerationReport> generateTexts(StepDriver &driver,
+                                               absl::Span<const GenerationRequest> requests,
+                                               const TokenCallback &onToken);
 
 } // namespace epigraph
 

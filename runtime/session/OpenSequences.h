@@ -1,5 +1,5 @@
 // Sequences that the caller extends step by step and whose logits it reads: for those who choose
-// tokens themselves. (Generator.h chooses greedily, PassageRunner.h runs whole sequences.)
+// tokens themselves. (Generator.h chooses them itself, PassageRunner.h runs whole sequences.)
 #ifndef EPIGRAPH_RUNTIME_SESSION_OPENSEQUENCES_H
 #define EPIGRAPH_RUNTIME_SESSION_OPENSEQUENCES_H
 

@@ -24,7 +24,7 @@ Session::Session(StepExecutor &executor, Interrupted interrupted)
 
 absl::StatusOr<GenerationReport> Session::generate(absl::Span<const GenerationRequest> requests,
                                                    const TokenCallback &onToken) {
-  return generateGreedily(driver, requests, onToken);
+  return generateTexts(driver, requests, onToken);
 }
 
 absl::StatusOr<std::vector<float>> Session::logits(absl::Span<const int32_t> ids) {

@@ -33,12 +33,12 @@ StepDriver::StepDriver(StepExecutor &executor, Interrupted interrupted)
 }
 
 absl::StatusOr<std::vector<StepResult>> StepDriver::step(std::string_view function, bool wantHidden,
-                                                         bool onlyBest) {
+                                                         bool onlyChosen) {
   if (interrupted && interrupted())
     return absl::CancelledError(absl::StrCat("interrupted after ", steps, " steps"));
   for (size_t i = 0; i < allLanes.size(); ++i) {
     batches[i] = allLanes[i].builder.finish();
-    batches[i].onlyBest = onlyBest;
+    batches[i].onlyChosen = onlyChosen;
   }
   if (function == "main" && info().hasDecode &&
       std::any_of(batches.begin(), batches.end(), decodes))
@@ -57,8 +57,9 @@ absl::Status StepDriver::checkResults(const std::vector<StepResult> &results,
     const size_t vocab = static_cast<size_t>(info().vocab);
     const size_t hidden = static_cast<size_t>(info().hidden);
     const size_t outputs = batches[i].outputRows.size();
-    const bool hasAll = results[i].best ? batches[i].onlyBest && results[i].best->size() == outputs
-                                        : results[i].logits.size() == outputs * vocab;
+    const bool hasAll = results[i].chosen
+                            ? batches[i].onlyChosen && results[i].chosen->size() == outputs
+                            : results[i].logits.size() == outputs * vocab;
     fits = hasAll && (!wantHidden || results[i].hidden.size() == batches[i].ids.size() * hidden);
   }
   return fits ? absl::OkStatus()

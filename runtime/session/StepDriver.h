@@ -43,9 +43,12 @@ public:
   /// all lanes run one function, since their ranks meet in its exchanges.
   /// Errors: the executor's; Cancelled; Internal when the executor's results do not fit the
   /// batches.
-  /// `onlyBest`: of the logits, the largest alone matter; see StepResult::best.
+  /// `onlyChosen`: of the logits, the tokens that are chosen alone matter; see StepResult::chosen.
   absl::StatusOr<std::vector<StepResult>> step(std::string_view function, bool wantHidden,
-                                               bool onlyBest = false);
+                                               bool onlyChosen = false);
+
+  /// See StepExecutor.
+  absl::StatusOr<uint64_t> agreeOn(uint64_t number) { return executor.agreeOn(number); }
 
   /// Errors: InvalidArgument for no tokens or an id outside the vocabulary, OutOfRange for more
   /// tokens than the context, ResourceExhausted for `positions` that the caches have no pages for.

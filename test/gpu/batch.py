@@ -41,9 +41,11 @@ class Batch:
     """Sequences of (tokens in the cache already, new tokens), with pages dealt out at random.
 
     `token_items`: among how many items contexts are cut for kernels that take one token each. `peers`: address of a PeerTable.
+    `sampling`: of each output row a SamplingRow's key, scale, reach, top_p and top_k (runtime/base/Sampling.h); by default the
+    largest logit of every row wins.
     """
 
-    def __init__(self, sequences, token_items: int = 66, outputs=None, spare_pages: int = 3, seed: int = 0, peers: int = 0):
+    def __init__(self, sequences, token_items: int = 66, outputs=None, spare_pages: int = 3, seed: int = 0, peers: int = 0, sampling=()):
         generator = torch.Generator().manual_seed(seed)
         self.sequences = list(sequences)
         self.tokens = sum(new for _, new in self.sequences)
@@ -63,6 +65,8 @@ class Batch:
         self.output_rows = list(outputs) if outputs is not None else []
         self._make_token_items(token_items)
         self._make_tile_items()
+        # With room for launches of more rows, as the runtime has it.
+        self.sampling = list(sampling) + [(0, 0.0, 0.0, 0, 0)] * (self.tokens + 64)
         self._upload(peers)
 
     def _make_token_items(self, wanted: int) -> None:
@@ -102,9 +106,11 @@ class Batch:
             ints(flat(self.tile_items)),
             ints(self.token_partials),
         ]
+        rows = b"".join(struct.pack("<QffIi8x", *row) for row in self.sampling)
+        self.sampling_rows = torch.frombuffer(bytearray(rows), dtype=torch.uint8).to("cuda")
         counts = [1, self.tokens, ceil_div(self.tokens, 2), self.tokens // 2, len(self.output_rows)] + [0] * 7
         packed = struct.pack(
-            "<7Q6i12iQ56x",
+            "<7Q6i12i2Q48x",
             *[array.data_ptr() for array in self.arrays],
             self.tokens,
             len(self.sequences),
@@ -114,6 +120,7 @@ class Batch:
             len(self.tile_items),
             *counts,
             peers,
+            self.sampling_rows.data_ptr(),
         )
         self.step = torch.frombuffer(bytearray(packed), dtype=torch.uint8).to("cuda")
 

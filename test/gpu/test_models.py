@@ -79,6 +79,20 @@ def test_texts():
     assert same >= len(cases) // 2, f"{same} of {len(cases)}"
 
 
+def test_sampled_texts(tmp_path):
+    """Texts in one batch, each drawn in its own way: again the same, and the most likely where no other token is left."""
+    lines = []
+    for seed, case in enumerate(json.loads((TINY / "greedy.json").read_text())):
+        prompt = {"ids": case["input_ids"], "max_tokens": 32}
+        lines += [prompt, prompt | {"temperature": 1, "top_k": 1}, prompt | {"temperature": 1.5, "top_k": 50, "top_p": 0.95, "seed": seed}]
+    file = tmp_path / "prompts.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    first, second = ([one["token_ids"] for one in epigraph("run", artifact("tiny-bf16"), "--prompts", file)["results"]] for _ in range(2))
+    assert first == second
+    assert first[0::3] == first[1::3]
+    assert all(drawn != greedy for drawn, greedy in zip(first[2::3], first[0::3], strict=True))
+
+
 def test_decode_steps_repeat():
     """1,000 steps twice, and the same tokens."""
     ids = json.loads((TINY / "greedy.json").read_text())[0]["input_ids"]

@@ -74,7 +74,7 @@ OPERANDS = {
         "cache": "!epi.mla_cache<latent = 64, rope = 16, bf16>", "step": "!epi.step",
         "w": "tensor<384x64xbf16>",
     },
-    "epi.argmax": {"logits": "tensor<?x129280xf32>"},
+    "epi.sample": {"logits": "tensor<?x129280xf32>", "step": "!epi.step"},
     "epi.route": {"logits": "tensor<?x256xf32>", "b": "tensor<256xf32>"},
     "epi.experts": {
         "x": "tensor<?x64xbf16>", "ids": "tensor<?x2xi32>", "w": "tensor<?x2xf32>",

@@ -130,7 +130,7 @@ PASSES = {
     "--ep-lower-dispatch": "partition",
     "--ep-decompose-dispatch": "partition",
     "--epi-fuse-permutation": "sparsify --ep-partition-experts=ranks=1 --ep-decompose-dispatch",
-    "--epi-materialize-argmax": "partition",
+    "--epi-materialize-sample": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",
     "--exec-start-collectives": OUTLINED,

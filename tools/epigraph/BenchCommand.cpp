@@ -68,7 +68,7 @@ double median(std::vector<double> values) {
 StepBatch batchOf(const Work &work, const ModelInfo &info) {
   std::mt19937 random(1);
   StepBatch batch;
-  batch.onlyBest = true; // As generation asks.
+  batch.onlyChosen = true; // As generation asks.
   const int32_t length = work.context + work.tokens;
   batch.pageTableStride = static_cast<int32_t>((length + kPageTokens - 1) / kPageTokens);
   for (int32_t row = 0; row < work.sequences; ++row) {

@@ -14,10 +14,12 @@ namespace epigraph::tool {
 absl::StatusOr<std::vector<int32_t>> parseIds(const std::string &text);
 
 /// Reads a file with one JSON object a line: {"prompt": "..."} or {"ids": [...]}, with an optional
-/// "max_tokens" in place of `maxTokens`; empty lines are skipped. Errors: InvalidArgument naming
-/// file and line.
-absl::StatusOr<std::vector<GenerationRequest>>
-readPrompts(const std::string &path, const LoadedModel &model, int32_t maxTokens);
+/// "max_tokens" in place of `maxTokens`, and numbers of `sampling` by their names on the command
+/// line; empty lines are skipped. Errors: InvalidArgument naming file and line.
+absl::StatusOr<std::vector<GenerationRequest>> readPrompts(const std::string &path,
+                                                           const LoadedModel &model,
+                                                           int32_t maxTokens,
+                                                           const SamplingOptions &sampling);
 
 } // namespace epigraph::tool
 

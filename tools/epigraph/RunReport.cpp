@@ -35,12 +35,24 @@ double rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
+/// null for the most likely tokens.
+Json samplingJson(const SamplingOptions &sampling, uint64_t seed) {
+  if (sampling.isGreedy())
+    return {};
+  return {{"temperature", sampling.temperature},
+          {"top_k", sampling.topK},
+          {"top_p", sampling.topP},
+          {"min_p", sampling.minP},
+          {"seed", seed}};
+}
+
 Json resultJson(const LoadedModel &model, const GenerationRequest &request,
                 const GenerationResult &result) {
   return {{"token_ids", result.ids},
           {"text", model.tokenizer() ? Json(model.tokenizer()->decode(result.ids)) : Json()},
           {"prompt_tokens", request.ids.size()},
           {"stopped_by", nameOf(result.reason)},
+          {"sampling", samplingJson(request.sampling, result.seed)},
           {"first_token_seconds", result.firstTokenSeconds}};
 }
 
@@ -78,7 +90,8 @@ void printTexts(const LoadedModel &model, const GenerationReport &report) {
     print(textOf(model, result.ids) + "\n");
 }
 
-void printTimings(const GenerationReport &report, double loadSeconds) {
+void printTimings(absl::Span<const GenerationRequest> requests, const GenerationReport &report,
+                  double loadSeconds) {
   if (!isatty(STDERR_FILENO))
     return;
   const GenerationStats &stats = report.stats;
@@ -89,6 +102,9 @@ void printTimings(const GenerationReport &report, double loadSeconds) {
                rate(stats.prefillTokens, stats.prefillSeconds),
                static_cast<long long>(stats.decodeTokens),
                rate(stats.decodeTokens, stats.decodeSeconds), static_cast<long long>(stats.steps));
+  if (requests.size() == 1 && !requests.front().sampling.isGreedy())
+    std::fprintf(stderr, "seed %llu\n",
+                 static_cast<unsigned long long>(report.results.front().seed));
 }
 
 void printJson(const LoadedModel &model, absl::Span<const GenerationRequest> requests,

@@ -27,8 +27,10 @@ private:
 /// One text a line; line breaks inside a text are printed as they are.
 void printTexts(const LoadedModel &model, const GenerationReport &report);
 
-/// Load time, tokens and rates, on standard error when it is a terminal.
-void printTimings(const GenerationReport &report, double loadSeconds);
+/// Load time, tokens and rates, and the seed of a text that was sampled, on standard error when it
+/// is a terminal.
+void printTimings(absl::Span<const GenerationRequest> requests, const GenerationReport &report,
+                  double loadSeconds);
 
 /// One JSON object on standard output. `many`: results as a list, also of one.
 void printJson(const LoadedModel &model, absl::Span<const GenerationRequest> requests,

@@ -922,27 +922,27 @@ func.func @f(%x: tensor<?x200xbf16>) {
 
 // -----
 
-// epi.argmax (C1)
-func.func @f(%x: tensor<?x0xf32>) {
+// epi.sample (C1)
+func.func @f(%x: tensor<?x0xf32>, %step: !epi.step) {
   // expected-error @+1 {{x must have a static number of columns, at least one, got 'tensor<?x0xf32>'}}
-  %0 = epi.argmax %x : tensor<?x0xf32> -> tensor<?xi32>
+  %0 = epi.sample %x, %step : tensor<?x0xf32> -> tensor<?xi32>
   return
 }
 
 // -----
 
-// epi.argmax (C1)
-func.func @f(%x: tensor<?x?xf32>) {
+// epi.sample (C1)
+func.func @f(%x: tensor<?x?xf32>, %step: !epi.step) {
   // expected-error @+1 {{x must have a static number of columns, at least one, got 'tensor<?x?xf32>'}}
-  %0 = epi.argmax %x : tensor<?x?xf32> -> tensor<?xi32>
+  %0 = epi.sample %x, %step : tensor<?x?xf32> -> tensor<?xi32>
   return
 }
 
 // -----
 
-// epi.argmax (C2)
-func.func @f(%x: tensor<4x8xf32>) {
+// epi.sample (C2)
+func.func @f(%x: tensor<4x8xf32>, %step: !epi.step) {
   // expected-error @+1 {{the result must have shape [4], but its type is 'tensor<8xi32>'}}
-  %0 = epi.argmax %x : tensor<4x8xf32> -> tensor<8xi32>
+  %0 = epi.sample %x, %step : tensor<4x8xf32> -> tensor<8xi32>
   return
 }

@@ -131,10 +131,10 @@ func.func @quantized(%x: tensor<?x200xbf16>, %n: tensor<2xi32>, %b: tensor<2x8xb
 }
 
 // CHECK-LABEL: func.func @sampling
-func.func @sampling(%x: tensor<?x8xf32>, %y: tensor<4x8xbf16>) {
-  // CHECK: epi.argmax %{{.*}} : tensor<?x8xf32> -> tensor<?xi32>
-  %0 = epi.argmax %x : tensor<?x8xf32> -> tensor<?xi32>
-  // CHECK: epi.argmax %{{.*}} : tensor<4x8xbf16> -> tensor<4xi32>
-  %1 = epi.argmax %y : tensor<4x8xbf16> -> tensor<4xi32>
+func.func @sampling(%x: tensor<?x8xf32>, %y: tensor<4x8xbf16>, %step: !epi.step) {
+  // CHECK: epi.sample %{{.*}}, %{{.*}} : tensor<?x8xf32> -> tensor<?xi32>
+  %0 = epi.sample %x, %step : tensor<?x8xf32> -> tensor<?xi32>
+  // CHECK: epi.sample %{{.*}}, %{{.*}} : tensor<4x8xbf16> -> tensor<4xi32>
+  %1 = epi.sample %y, %step : tensor<4x8xbf16> -> tensor<4xi32>
   return
 }

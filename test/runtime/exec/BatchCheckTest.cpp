@@ -56,6 +56,8 @@ TEST(BatchCheck, Sizes) {
   expectRefused([](StepBatch &b) { b.outputRows = {0, 1, 2}; }, "3 output rows");
   expectRefused([](StepBatch &b) { b.outputRows = {4}; }, "outputRows[0] is 4");
   expectRefused([](StepBatch &b) { b.outputRows = {0, -1}; }, "outputRows[1] is -1");
+  expectRefused([](StepBatch &b) { b.sampling.resize(1); },
+                "1 choices of tokens; expected one for each of 2 output rows, or none");
   expectRefused([](StepBatch &b) { b.pageTableStride = -2; }, "-2 pages wide");
   expectRefused([](StepBatch &b) { b.pageTableStride = 5; }, "5 pages wide; expected 0 to 4");
   expectRefused([](StepBatch &b) { b.pageTableStride = 3; }, "4 entries; expected rows of 3");

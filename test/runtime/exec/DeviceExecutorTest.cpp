@@ -54,21 +54,21 @@ TEST_F(DeviceExecutorTest, GenerationCopiesTokensAlone) {
   EXPECT_EQ(work.copiedOut, 12u * 5 * sizeof(int32_t));
   work.copiedOut = 0;
   TestArtifactOptions options;
-  options.givesBest = false;
+  options.givesChosen = false;
   expectGreedyTexts(*load(options), 12);
   EXPECT_EQ(work.copiedOut, 12u * 5 * kVocab * sizeof(float));
 }
 
 TEST_F(DeviceExecutorTest, GivesTheBestInPlaceOfLogits) {
   const std::unique_ptr<PlanExecutor> executor = load();
-  StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}, true};
+  StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}, {}, true};
   const auto results = executor->step("main", {batch}, false);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_TRUE((*results)[0].logits.empty());
-  ASSERT_TRUE((*results)[0].best.has_value());
-  ASSERT_EQ((*results)[0].best->size(), 1u);
+  ASSERT_TRUE((*results)[0].chosen.has_value());
+  ASSERT_EQ((*results)[0].chosen->size(), 1u);
   const std::vector<float> logits = logitsAfter({5});
-  EXPECT_EQ((*results)[0].best->front(),
+  EXPECT_EQ((*results)[0].chosen->front(),
             std::max_element(logits.begin(), logits.end()) - logits.begin());
 }
 
@@ -76,10 +76,10 @@ TEST_F(DeviceExecutorTest, CopiesOnlyWhatAStepHas) {
   TestArtifactOptions options;
   options.batchTokens = 4096;
   const std::unique_ptr<PlanExecutor> executor = load(options);
-  const StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}};
+  const StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}, {}};
   ASSERT_TRUE(executor->step("main", {batch}, false).ok());
-  // The step, five arrays, partial results and one item, to a cache line each.
-  EXPECT_EQ(work.copiedIn, sizeof(DeviceStep) + 7 * 64);
+  // The step, six arrays, partial results and one item, to a cache line each.
+  EXPECT_EQ(work.copiedIn, sizeof(DeviceStep) + 8 * 64);
 }
 
 TEST_F(DeviceExecutorTest, TellsItsProgressAndItsTime) {
@@ -104,7 +104,7 @@ TEST_F(DeviceExecutorTest, TellsItsProgressAndItsTime) {
 
 TEST_F(DeviceExecutorTest, AFailedStepIsReported) {
   const std::unique_ptr<PlanExecutor> executor = load();
-  const StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}};
+  const StepBatch batch{{5}, {0}, {0}, {3}, 1, {0}, {}, {}};
   work.failure = absl::InternalError("illegal address");
   expectError(executor->step("main", {batch}, false), absl::StatusCode::kInternal,
               "rank 0: illegal address");

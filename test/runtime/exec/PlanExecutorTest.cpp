@@ -119,7 +119,7 @@ TEST_P(PlanExecutorTest, EmptyBatches) {
       EXPECT_EQ((*results)[lane].hidden.size(), batches[lane].ids.size() * kHidden);
     }
     // One rank alone has tokens: all others still take part in its experts.
-    batches.back() = {{5}, {0}, {0}, {3}, 1, {}, {}};
+    batches.back() = {{5}, {0}, {0}, {3}, 1, {}, {}, {}};
   }
 }
 
@@ -147,7 +147,7 @@ TEST_P(PlanExecutorTest, RefusesBatchesAndStaysUsable) {
               "no hidden states");
   expectError(executor->step("main", std::vector<StepBatch>(lanes + 1), false),
               absl::StatusCode::kInvalidArgument, absl::StrCat("takes ", lanes, " batches"));
-  batches.back() = {{kVocab}, {0}, {0}, {0}, 1, {}, {}};
+  batches.back() = {{kVocab}, {0}, {0}, {0}, 1, {}, {}, {}};
   expectError(executor->step("main", batches, false), absl::StatusCode::kInvalidArgument,
               "outside the vocabulary");
   EXPECT_TRUE(Session(*executor).logits({1, 2, 3}).ok());

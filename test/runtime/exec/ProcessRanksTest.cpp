@@ -125,8 +125,8 @@ TEST(WatchProcesses, WaitsUntilTheDeadline) {
 
 /// Four ranks, two of each lane: what the first of each has computed reaches all.
 TEST(LaneResults, GivesEveryProcessWhatAllLanesComputed) {
-  const std::vector<StepBatch> batches = {{{5, 6}, {0, 1}, {0, 0}, {0}, 1, {1}, {}, true},
-                                          {{7}, {0}, {0}, {0}, 1, {}, {}, true}};
+  const std::vector<StepBatch> batches = {{{5, 6}, {0, 1}, {0, 0}, {0}, 1, {1}, {}, {}, true},
+                                          {{7}, {0}, {0}, {0}, 1, {}, {}, {}, true}};
   const auto body = [&](ProcessGroup &group) -> absl::Status {
     ModelInfo info;
     info.ranks = 4;
@@ -136,22 +136,22 @@ TEST(LaneResults, GivesEveryProcessWhatAllLanesComputed) {
     LaneResults lanes(group, info);
     const bool isSecond = group.rank() >= 2;
     const std::vector<float> logits = {1, -2, static_cast<float>(group.rank())};
-    const std::vector<int32_t> best = {group.rank() - 1};
+    const std::vector<int32_t> chosen = {group.rank() - 1};
     StepResult own;
     own.logits = absl::MakeConstSpan(logits).first(isSecond ? 0 : 3);
     own.hidden.assign(isSecond ? 1 : 2, 0.5f);
     EPIGRAPH_ASSIGN_OR_RETURN(std::vector<StepResult> all, lanes.gather(batches, own, true));
     EXPECT_THAT(all[0].logits, ElementsAre(1, -2, 0));
-    EXPECT_FALSE(all[0].best.has_value());
+    EXPECT_FALSE(all[0].chosen.has_value());
     EXPECT_THAT(all[0].hidden, ElementsAre(0.5f, 0.5f));
     EXPECT_TRUE(all[1].logits.empty());
 
     own = {};
-    own.best = absl::MakeConstSpan(best).first(isSecond ? 0 : 1);
+    own.chosen = absl::MakeConstSpan(chosen).first(isSecond ? 0 : 1);
     EPIGRAPH_ASSIGN_OR_RETURN(all, lanes.gather(batches, own, false));
     EXPECT_TRUE(all[0].logits.empty());
-    EXPECT_THAT(*all[0].best, ElementsAre(-1)) << "the first rank's, whatever its bits";
-    EXPECT_TRUE(all[1].best->empty());
+    EXPECT_THAT(*all[0].chosen, ElementsAre(-1)) << "the first rank's, whatever its bits";
+    EXPECT_TRUE(all[1].chosen->empty());
     return absl::OkStatus();
   };
   for (const absl::Status &outcome : runRanks(4, "lanes", body))

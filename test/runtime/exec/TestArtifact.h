@@ -18,7 +18,7 @@ struct TestArtifactOptions {
   bool underWay = false;
   /// For one rank: the plan is a device's, and its rank exchanges nothing.
   bool onDevice = false;
-  bool givesBest = true; ///< on a device: it chooses tokens, too
+  bool givesChosen = true; ///< on a device: it chooses tokens, too
   uint32_t batchTokens = 16;
   uint32_t sequences = 4;
   uint32_t context = 256;

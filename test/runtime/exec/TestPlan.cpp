@@ -221,10 +221,10 @@ void addMainOfDevice(PlanDraft &builder, const TestArtifactOptions &options) {
   builder.addLaunch("test_attend", {y, cache(0), z}, RowKind::Tokens);
   builder.addLaunch("test_head", {z, weight(kHead), logits}, RowKind::Outputs);
   builder.addOutput("logits", logits);
-  if (options.givesBest) {
+  if (options.givesChosen) {
     const Ref best = builder.addBuffer(DType::I32, RowKind::Outputs, 1, options.sequences);
     builder.addLaunch("test_best", {logits, best}, RowKind::Outputs);
-    builder.addOutput("best", best);
+    builder.addOutput("chosen", best);
   }
   builder.addOutput("hidden", z);
 }

@@ -11,7 +11,7 @@
 namespace epigraph {
 namespace {
 
-/// What a request is to give, by a plain loop.
+/// What a request is to give, by a plain loop; one that samples has a seed.
 GenerationResult expected(const GenerationRequest &request, const ModelInfo &info) {
   GenerationResult result;
   std::vector<int32_t> history = request.ids;
@@ -26,7 +26,8 @@ GenerationResult expected(const GenerationRequest &request, const ModelInfo &inf
     }
     const std::vector<float> logits = toyLogits(history, info.vocab);
     const int32_t token =
-        static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+        chooseToken(logits, samplingRow(request.sampling, request.sampling.seed.value_or(0),
+                                        static_cast<int64_t>(history.size())));
     history.push_back(token);
     result.ids.push_back(token);
     if (std::count(request.eos.begin(), request.eos.end(), token)) {
@@ -82,12 +83,12 @@ TEST(Generator, ManyRequestsGiveEachItsOwnText) {
   expectResults(model, mixedRequests());
 }
 
-TEST(Generator, TakesTheBestFromAModelThatGivesIt) {
+TEST(Generator, TakesTokensFromAModelThatGivesThem) {
   ModelInfo info = toyInfo();
   info.ranks = info.lanes = 2;
   info.dataParallelAttention = true;
   ToyModel model(info);
-  model.givesBest = true;
+  model.givesChosen = true;
   expectResults(model, mixedRequests());
   model.breaksLogits = true;
   Session session(model);
@@ -163,6 +164,57 @@ TEST(Generator, NothingToDo) {
   EXPECT_TRUE(model.steps.empty());
 }
 
+/// Some greedy, the others each in another way.
+std::vector<GenerationRequest> sampledRequests() {
+  std::vector<GenerationRequest> requests = mixedRequests();
+  for (size_t i = 0; i < requests.size(); ++i)
+    if (i % 4 != 0)
+      requests[i].sampling = {
+          .temperature = 0.3 * static_cast<double>(i % 4),
+          .topK = static_cast<int32_t>(i % 3) * 8,
+          .topP = i % 2 ? 0.9 : 1,
+          .minP = i % 5 ? 0 : 0.05,
+          .seed = i,
+      };
+  return requests;
+}
+
+TEST(Generator, SamplesEachTextInItsOwnWay) {
+  ToyModel model(toyInfo());
+  expectResults(model, sampledRequests());
+  ModelInfo info = toyInfo();
+  info.ranks = info.lanes = 2;
+  info.dataParallelAttention = true;
+  ToyModel lanes(info);
+  lanes.givesChosen = true;
+  expectResults(lanes, sampledRequests());
+}
+
+TEST(Generator, TellsTheSeedsThatItDraws) {
+  ToyModel model(toyInfo());
+  Session session(model);
+  GenerationRequest request{promptOf(4, 1), 20, {}, {.temperature = 1}};
+  GenerationRequest seeded = request;
+  seeded.sampling.seed = 5;
+  const GenerationRequest greedy{promptOf(4, 1), 20, {}};
+  absl::StatusOr<GenerationReport> report = session.generate({request, request, seeded, greedy});
+  ASSERT_TRUE(report.ok()) << report.status();
+  const std::vector<GenerationResult> &results = report->results;
+  EXPECT_NE(results[0].seed, results[1].seed);
+  EXPECT_NE(results[0].ids, results[1].ids);
+  EXPECT_LT(results[0].seed, uint64_t{1} << 53);
+  EXPECT_EQ(results[2].seed, 5u);
+  EXPECT_EQ(results[3].seed, 0u);
+  request.sampling.seed = results[0].seed;
+  EXPECT_EQ(session.generate({request})->results[0].ids, results[0].ids);
+
+  // Processes that run the same requests must not draw seeds of their own.
+  request.sampling.seed.reset();
+  model.agreed = 77;
+  const uint64_t seed = session.generate({request})->results[0].seed;
+  EXPECT_EQ(session.generate({request})->results[0].seed, seed);
+}
+
 /// A sequence that has begun to generate has a token in every step until it ends.
 TEST(Generator, GeneratingComesBeforePrompts) {
   ToyModel model(toyInfo());
@@ -204,6 +256,19 @@ TEST(Generator, RefusesBeforeAnythingRuns) {
               absl::StatusCode::kInvalidArgument, "the prompt: token id -2");
   expectError(session.generate({GenerationRequest{{1}, -1, {}}}),
               absl::StatusCode::kInvalidArgument, "-1 tokens are asked for");
+  const auto sampled = [&](const SamplingOptions &sampling) {
+    return session.generate({good, GenerationRequest{{1}, 4, {}, sampling}});
+  };
+  expectError(sampled({.temperature = -0.5}), absl::StatusCode::kInvalidArgument,
+              "prompt 2: temperature is -0.5; expected 0, or 0.001 to 1000");
+  expectError(sampled({.temperature = NAN}), absl::StatusCode::kInvalidArgument,
+              "temperature is nan");
+  expectError(sampled({.temperature = 1, .topK = -1}), absl::StatusCode::kInvalidArgument,
+              "top_k is -1; expected 0 or more");
+  expectError(sampled({.temperature = 1, .topP = 0}), absl::StatusCode::kInvalidArgument,
+              "top_p is 0; expected more than 0, and at most 1");
+  expectError(sampled({.temperature = 1, .minP = 1.25}), absl::StatusCode::kInvalidArgument,
+              "min_p is 1.25; expected 0 to 1");
   EXPECT_TRUE(model.steps.empty());
 }
 

@@ -80,7 +80,7 @@ ToyModel::ToyModel(ModelInfo info) : modelInfo(info), check(info) {
   mainCaches.assign(lanes, empty);
   mtpCaches.assign(lanes, empty);
   logits.resize(lanes);
-  best.resize(lanes);
+  chosen.resize(lanes);
 }
 
 absl::StatusOr<std::vector<StepResult>>
@@ -132,7 +132,7 @@ void ToyModel::runLane(size_t lane, bool isMtp, const StepBatch &batch, bool wan
     return ids;
   };
   logits[lane].clear();
-  best[lane].clear();
+  chosen[lane].clear();
   for (const int32_t row : batch.outputRows) {
     const size_t token = static_cast<size_t>(row);
     std::vector<float> hiddens;
@@ -143,11 +143,12 @@ void ToyModel::runLane(size_t lane, bool isMtp, const StepBatch &batch, bool wan
     if (breaksLogits)
       numbers[5] = NAN;
     logits[lane].insert(logits[lane].end(), numbers.begin(), numbers.end());
-    const auto largest = std::max_element(numbers.begin(), numbers.end()) - numbers.begin();
-    best[lane].push_back(breaksLogits ? -1 : static_cast<int32_t>(largest));
+    const size_t output = chosen[lane].size();
+    chosen[lane].push_back(
+        chooseToken(numbers, batch.sampling.empty() ? SamplingRow() : batch.sampling[output]));
   }
-  if (givesBest && batch.onlyBest)
-    result.best = best[lane];
+  if (givesChosen && batch.onlyChosen)
+    result.chosen = chosen[lane];
   else
     result.logits = logits[lane];
   for (size_t token = 0; wantHidden && token < batch.ids.size(); ++token) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ public:
   absl::StatusOr<std::vector<StepResult>>
   step(std::string_view function, absl::Span<const StepBatch> batches, bool wantHidden) override;
 
+  absl::StatusOr<uint64_t> agreeOn(uint64_t number) override { return agreed.value_or(number); }
+
   /// Batches of all steps so far: [step][lane].
   std::vector<std::vector<StepBatch>> steps;
   /// Their functions.
@@ -39,8 +42,10 @@ public:
   std::function<absl::Status()> beforeStep;
   /// Makes one logit of every row NaN.
   bool breaksLogits = false;
-  /// Gives the best tokens in place of logits, where a batch asks for no more.
-  bool givesBest = false;
+  /// What the first of several processes wants all to agree on.
+  std::optional<uint64_t> agreed;
+  /// Gives tokens in place of logits, where a batch asks for no more.
+  bool givesChosen = false;
 
 private:
   struct Slot {
@@ -58,7 +63,7 @@ private:
   BatchCheck check;
   std::vector<Caches> mainCaches, mtpCaches; ///< by lane
   std::vector<std::vector<float>> logits;    ///< by lane
-  std::vector<std::vector<int32_t>> best;    ///< by lane
+  std::vector<std::vector<int32_t>> chosen;  ///< by lane
 };
 
 /// A toy with small limits: 8 tokens and 3 sequences a step, a context of 200, vocabulary 29.

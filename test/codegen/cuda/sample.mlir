@@ -22,8 +22,8 @@
 // CHECK: barrier.cluster.arrive.aligned
 // CHECK: st.global.b32
 // CHECK-NOT: .local
-exec.kernel @vocabulary(%x: tensor<?x129280xf32>) -> tensor<?xi32> {
-  %y = epi.argmax %x : tensor<?x129280xf32> -> tensor<?xi32>
+exec.kernel @vocabulary(%x: tensor<?x129280xf32>, %step: !epi.step) -> tensor<?xi32> {
+  %y = epi.sample %x, %step : tensor<?x129280xf32> -> tensor<?xi32>
   exec.yield %y : tensor<?xi32>
 }
 
@@ -32,8 +32,8 @@ exec.kernel @vocabulary(%x: tensor<?x129280xf32>) -> tensor<?xi32> {
 // CHECK-NOT: cluster
 // CHECK: bar.sync
 // CHECK-NOT: .local
-exec.kernel @small(%x: tensor<?x2048xf32>) -> tensor<?xi32> {
-  %y = epi.argmax %x : tensor<?x2048xf32> -> tensor<?xi32>
+exec.kernel @small(%x: tensor<?x2048xf32>, %step: !epi.step) -> tensor<?xi32> {
+  %y = epi.sample %x, %step : tensor<?x2048xf32> -> tensor<?xi32>
   exec.yield %y : tensor<?xi32>
 }
 
