@@ -210,6 +210,16 @@ absl::StatusOr<std::vector<uint8_t>> ProcessGroup::next(Peer &peer, TimePoint en
   return std::move(message.bytes);
 }
 
+absl::StatusOr<uint64_t> ProcessGroup::agreeOn(uint64_t number, std::string_view where) {
+  EPIGRAPH_ASSIGN_OR_RETURN(
+      const std::vector<std::vector<uint8_t>> all,
+      allGather({reinterpret_cast<const uint8_t *>(&number), sizeof(number)}, where));
+  if (all.front().size() != sizeof(number))
+    return absl::InternalError("the message of the first rank is not a number; report this");
+  std::memcpy(&number, all.front().data(), sizeof(number));
+  return number;
+}
+
 absl::Status ProcessGroup::check() {
   const TimePoint end = Clock::now() + options.deadline;
   for (int rank = 0; rank < ranks() && failed.ok(); ++rank) {

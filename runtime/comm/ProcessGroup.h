@@ -58,6 +58,8 @@ public:
   /// The messages of all ranks, in their order.
   absl::StatusOr<std::vector<std::vector<uint8_t>>> allGather(absl::Span<const uint8_t> own,
                                                               std::string_view where);
+  /// The `number` of the first rank.
+  absl::StatusOr<uint64_t> agreeOn(uint64_t number, std::string_view where);
   absl::Status barrier(std::string_view where) { return allGather({}, where).status(); }
 
   /// Whether all others are there still; waits for nobody. Errors: Aborted, as above.

@@ -1,7 +1,6 @@
 #include "runtime/exec/PlanExecutor.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -64,14 +63,7 @@ absl::StatusOr<std::vector<StepResult>> PlanExecutor::step(std::string_view func
 absl::StatusOr<uint64_t> PlanExecutor::agreeOn(uint64_t number) {
   if (!loaded->processes)
     return number;
-  EPIGRAPH_ASSIGN_OR_RETURN(
-      const std::vector<std::vector<uint8_t>> all,
-      loaded->processes->allGather({reinterpret_cast<const uint8_t *>(&number), sizeof(number)},
-                                   "what all ranks agree on"));
-  if (all.front().size() != sizeof(number))
-    return absl::InternalError("the message of the first rank is not a number; report this");
-  std::memcpy(&number, all.front().data(), sizeof(number));
-  return number;
+  return loaded->processes->agreeOn(number, "a number that all ranks use");
 }
 
 absl::StatusOr<std::vector<std::chrono::nanoseconds>>

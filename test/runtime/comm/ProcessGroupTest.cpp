@@ -83,6 +83,22 @@ TEST(ProcessGroup, GathersMessagesInTheOrderOfRanks) {
   }
 }
 
+TEST(ProcessGroup, AgreesOnWhatTheFirstRankSays) {
+  const auto body = [](ProcessGroup &group) -> absl::Status {
+    for (const uint64_t number : {uint64_t{0}, uint64_t{7}, UINT64_MAX - 2}) {
+      const absl::StatusOr<uint64_t> agreed =
+          group.agreeOn(number + static_cast<uint64_t>(group.rank()), "a test");
+      if (!agreed.ok())
+        return agreed.status();
+      EXPECT_EQ(*agreed, number);
+    }
+    return absl::OkStatus();
+  };
+  for (const int ranks : {1, 3})
+    for (const absl::Status &outcome : runProcesses(optionsOfAll(ranks), body))
+      EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
 TEST(ProcessGroup, GivesUpWaitingForRanksThatDoNotCome) {
   ProcessGroupOptions first = optionsOf(0, 3), last = optionsOf(2, 3);
   first.deadline = last.deadline = milliseconds(200);
