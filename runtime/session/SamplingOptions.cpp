@@ -19,20 +19,19 @@ bool isWithin(double value, double least, double most) { return value >= least &
 } // namespace
 
 absl::Status checkSampling(const SamplingOptions &options, std::string_view what) {
-  const auto refuse = [&](const char *name, double value, const char *expected) {
-    return withCode(ErrorCode::BadSampling,
-                    absl::InvalidArgumentError(absl::StrCat(abslView(what), ": ", name, " is ",
-                                                            value, "; expected ", expected)));
+  const auto refuse = [&](const char *is, double value, const char *expected) {
+    return withCode(ErrorCode::BadSampling, absl::InvalidArgumentError(absl::StrCat(
+                                                abslView(what), ": ", is, value, expected)));
   };
   if (options.temperature != 0 &&
       !isWithin(options.temperature, kLeastTemperature, kMostTemperature))
-    return refuse("temperature", options.temperature, "0, or 0.001 to 1000");
+    return refuse("temperature is ", options.temperature, "; expected 0, or 0.001 to 1000");
   if (options.topK < 0)
-    return refuse("top_k", options.topK, "0 or more");
+    return refuse("top_k is ", options.topK, "; expected 0 or more");
   if (!isWithin(options.topP, std::numeric_limits<double>::min(), 1))
-    return refuse("top_p", options.topP, "more than 0, and at most 1");
+    return refuse("top_p is ", options.topP, "; expected more than 0, and at most 1");
   if (!isWithin(options.minP, 0, 1))
-    return refuse("min_p", options.minP, "0 to 1");
+    return refuse("min_p is ", options.minP, "; expected 0 to 1");
   return absl::OkStatus();
 }
 
