@@ -261,7 +261,7 @@ LogicalResult buildDispatchReceive(KernelAssembly &assembly, ep::DispatchReceive
     FailureOr<unsigned> scales = assembly.yieldedAs(op, op.getRowScales());
     if (failed(scales))
       return failure();
-    problem.scales = *scales;
+    problem.scales.emplace(*scales);
   }
   problem.layout = exchangeLayout(op.getPlacement(), op.getCapacity(), op.getPlaces().getType(),
                                   op.getRows().getType());
