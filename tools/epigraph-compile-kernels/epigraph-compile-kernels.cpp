@@ -10,6 +10,7 @@
 #include "dialects/ep/Ep.h"
 #include "dialects/epi/Epi.h"
 #include "dialects/exec/Exec.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Support/FileUtilities.h"
@@ -37,7 +38,7 @@ absl::Status writeLibrary(mlir::ModuleOp module, const cuda::KernelLibrary &libr
 
 int compile(const std::string &input, const CudaTarget &target, const std::string &output) {
   mlir::MLIRContext context;
-  context.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect>();
+  context.loadDialect<epi::EpiDialect, ep::EpDialect, exec::ExecDialect, mlir::func::FuncDialect>();
   llvm::SourceMgr sources;
   mlir::SourceMgrDiagnosticHandler handler(sources, &context);
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(input, sources, &context);
@@ -54,10 +55,12 @@ int compile(const std::string &input, const CudaTarget &target, const std::strin
 } // namespace
 
 int main(int argc, char **argv) {
-  CLI::App app("Compiles the exec.kernel operations of FILE for a GPU. Writes kernels.cubin, "
-               "kernels.ptx,\nkernels.mlir (the device functions before lowering) and kernels.json "
-               "(signatures and launches).",
-               "epigraph-compile-kernels");
+  CLI::App app(
+      "Compiles the exec.kernel operations of FILE for a GPU. Writes kernels.cubin, "
+      "kernels.ptx,\nkernels.mlir (the device functions before lowering) and kernels.json "
+      "(signatures and launches).\nFunctions of the file are not compiled: exec.launch in one "
+      "tells in which order kernels run,\nwhich some of them make use of.",
+      "epigraph-compile-kernels");
   std::string input, output;
   CudaTarget target{.name = "cuda:sm_90a", .architecture = "sm_90a"};
   app.add_option("FILE", input, "MLIR text or bytecode with exec.kernel operations")->required();

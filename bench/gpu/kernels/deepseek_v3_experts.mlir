@@ -16,3 +16,15 @@ exec.kernel @down_weighted(%x: tensor<?x2048xf8E4M3FN>, %xs: tensor<?x16xf32>, %
   %z = epi.mul %y, %share : tensor<?x7168xbf16>, tensor<?x1xbf16>
   exec.yield %z : tensor<?x7168xbf16>
 }
+
+// As they are launched: what comes before a kernel decides what it may read before that has ended.
+func.func @experts(%x: tensor<?x7168xf8E4M3FN>, %xs: tensor<?x56xf32>, %counts: tensor<32xi32>, %w: tensor<32x4096x7168xf8E4M3FN>, %ws: tensor<32x32x56xf32>,
+                   %v: tensor<32x7168x2048xf8E4M3FN>, %vs: tensor<32x56x16xf32>, %share: tensor<?x1xbf16>) -> tensor<?x7168xbf16> {
+  %q, %s = exec.launch @gate_up(%x, %xs, %counts, %w, %ws)
+      : (tensor<?x7168xf8E4M3FN>, tensor<?x56xf32>, tensor<32xi32>, tensor<32x4096x7168xf8E4M3FN>, tensor<32x32x56xf32>)
+      -> (tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>)
+  %y = exec.launch @down_weighted(%q, %s, %counts, %v, %vs, %share)
+      : (tensor<?x2048xf8E4M3FN>, tensor<?x16xf32>, tensor<32xi32>, tensor<32x7168x2048xf8E4M3FN>, tensor<32x56x16xf32>, tensor<?x1xbf16>)
+      -> tensor<?x7168xbf16>
+  return %y : tensor<?x7168xbf16>
+}
