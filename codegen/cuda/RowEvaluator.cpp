@@ -6,9 +6,9 @@
 
 #include <limits>
 
+#include "codegen/cuda/ClusterReduction.h"
 #include "codegen/cuda/Elementwise.h"
 #include "codegen/cuda/LinearEpilogue.h"
-#include "codegen/cuda/RowClusters.h"
 #include "dialects/epi/Scales.h"
 
 #include "llvm/ADT/TypeSwitch.h"

@@ -1,4 +1,4 @@
-#include "codegen/cuda/RowClusters.h"
+#include "codegen/cuda/ClusterReduction.h"
 
 #include "codegen/cuda/Hopper.h"
 

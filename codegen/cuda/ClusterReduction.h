@@ -1,7 +1,7 @@
 // Rows that the blocks of a cluster share. A warp leaves what it found in the shared memory of
 // every block, so that the cluster meets once, and no block reads what another may have left.
-#ifndef EPIGRAPH_CODEGEN_CUDA_ROWCLUSTERS_H
-#define EPIGRAPH_CODEGEN_CUDA_ROWCLUSTERS_H
+#ifndef EPIGRAPH_CODEGEN_CUDA_CLUSTERREDUCTION_H
+#define EPIGRAPH_CODEGEN_CUDA_CLUSTERREDUCTION_H
 
 #include "codegen/cuda/RowChunks.h"
 
@@ -18,4 +18,4 @@ Val combineOverCluster(Emitter &e, Val ofWarp, Val scratch, const RowThreads &th
 
 } // namespace epigraph::cuda
 
-#endif // EPIGRAPH_CODEGEN_CUDA_ROWCLUSTERS_H
+#endif // EPIGRAPH_CODEGEN_CUDA_CLUSTERREDUCTION_H
