@@ -4,17 +4,10 @@
 #include "codegen/cuda/PagedCache.h"
 #include "codegen/cuda/RowUnits.h"
 
-#include "llvm/ADT/TypeSwitch.h"
-
 using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
-
-int64_t entryElements(Type cache) {
-  return llvm::TypeSwitch<Type, int64_t>(cache).Case<epi::KvCacheType, epi::MlaCacheType>(
-      [](auto type) { return type.getEntryElements(); });
-}
 
 /// One part of an entry, and how it is moved.
 struct Part {

@@ -7,7 +7,15 @@
 
 #include <cstddef>
 
+#include "llvm/ADT/TypeSwitch.h"
+
 namespace epigraph::cuda {
+
+/// Elements of an entry of a cache of type `cache`.
+inline int64_t entryElements(mlir::Type cache) {
+  return llvm::TypeSwitch<mlir::Type, int64_t>(cache).Case<epi::KvCacheType, epi::MlaCacheType>(
+      [](auto type) { return type.getEntryElements(); });
+}
 
 /// The address of the page table's row of sequence `sequence`.
 inline Val pageTableOf(KernelFrame &frame, Val sequence) {

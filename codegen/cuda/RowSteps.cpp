@@ -5,19 +5,13 @@
 // chunk; of halves, what is rotated is evaluated in the chunk of the other half, too. What that
 // loads another lane of the warp loads as well, and both loads are under way at once.
 #include "codegen/cuda/LinearEpilogue.h"
+#include "codegen/cuda/PagedCache.h"
 #include "codegen/cuda/RowEvaluator.h"
-
-#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
-
-int64_t entryElements(Type cache) {
-  return llvm::TypeSwitch<Type, int64_t>(cache).Case<epi::KvCacheType, epi::MlaCacheType>(
-      [](auto type) { return type.getEntryElements(); });
-}
 
 /// The chunk of the elements `half` from those of `chunk`.
 Chunk &partnerOf(Emitter &e, Chunk &chunk, int64_t half) {

@@ -90,18 +90,20 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   SkinnyProducts products(frame, problem, epilogue, layout, rank);
   SumStore store(frame, epilogue, layout, rank);
   Val sums = e.sharedMemory(), list = e.offset(sums, layout.sumBytes());
-  if (problem.kind != LinearKind::Grouped) {
+  const bool isGrouped = problem.kind == LinearKind::Grouped;
+  if (!isGrouped) {
     e.allowNext();
     products.prefetch(tiles.ofBlock(frame));
   }
   e.waitForPrevious();
-  e.allowNext(); // Of groups only now: followsProjectionOfGroups.
+  if (isGrouped)
+    e.allowNext(); // Only now: followsProjectionOfGroups.
   tiles.forEach(frame, list, layout.threads(), [&](const BlockTile &tile) {
     products.multiply(tile, sums);
     meet();
     store.store(tile, sums);
     // The sums may be overwritten, or the block end, once all have read them.
-    if (rank || problem.kind == LinearKind::Grouped)
+    if (rank || isGrouped)
       meet();
   });
 }
