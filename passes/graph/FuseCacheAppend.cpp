@@ -53,9 +53,8 @@ void forRotations(Value value, llvm::function_ref<void(epi::RopeOp)> visit) {
 }
 
 bool isRowGroup(epi::FusedOp group) {
-  return llvm::all_of(group.getBody().front().without_terminator(), [](Operation &op) {
-    return isRowOp(&op) || isRowView(&op) || isa<epi::QuantizeOp>(op);
-  });
+  return llvm::all_of(group.getBody().front().without_terminator(),
+                      [](Operation &op) { return isComputedByRows(&op); });
 }
 
 /// What `value` is computed as: a group's result is what it yields, its argument what it is given.

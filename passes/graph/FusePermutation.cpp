@@ -21,10 +21,6 @@ namespace {
 
 constexpr llvm::StringLiteral kPass = "epi-fuse-permutation";
 
-bool isComputedByRows(Operation &op) {
-  return isRowOp(&op) || isRowView(&op) || isa<epi::QuantizeOp>(op);
-}
-
 /// The quantization that alone reads the rows of `permute`, or null.
 epi::QuantizeOp matchQuantize(epi::PermuteOp permute) {
   if (!permute.getRows().hasOneUse())
@@ -59,8 +55,9 @@ Operation *matchReader(epi::UnpermuteOp unpermute) {
   if (!reader || reader->getBlock() != unpermute->getBlock() || isa<func::ReturnOp>(reader))
     return nullptr;
   auto group = dyn_cast<epi::FusedOp>(reader);
-  bool fits = group ? llvm::all_of(group.getBody().front().without_terminator(), isComputedByRows)
-                    : isComputedByRows(*reader) && !isRowView(reader);
+  bool fits = group ? llvm::all_of(group.getBody().front().without_terminator(),
+                                   [](Operation &op) { return isComputedByRows(&op); })
+                    : isComputedByRows(reader) && !isRowView(reader);
   if (!fits)
     reportMissed(kPass, unpermute, "what reads the sums is not computed row by row");
   return fits ? reader : nullptr;

@@ -33,6 +33,10 @@ bool isRowView(Operation *op) {
   return isa_and_nonnull<epi::SplitOp, epi::ReshapeOp>(op) && hasRows(op->getOperand(0));
 }
 
+bool isComputedByRows(Operation *op) {
+  return isRowOp(op) || isRowView(op) || isa<epi::QuantizeOp>(op);
+}
+
 RowMachine RowMachine::of(ModuleOp module) {
   RowMachine machine;
   if (auto limits = module->getAttrOfType<exec::LimitsAttr>(exec::kLimitsAttrName))

@@ -24,6 +24,9 @@ bool isRowOp(mlir::Operation *op);
 /// Whether `op` only regards each row of a value in another way (split, reshape).
 bool isRowView(mlir::Operation *op);
 
+/// Whether `op` may be part of a kernel that computes rows: one of the above, or a quantization.
+bool isComputedByRows(mlir::Operation *op);
+
 /// What kernels cost on the machine that a module is for.
 struct RowMachine {
   int64_t rows = 32; ///< of a decoding step
