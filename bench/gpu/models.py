@@ -54,7 +54,12 @@ def transformers_model(name: str):
     if hasattr(config, "quantization_config"):
         del config.quantization_config
     with torch.device("cuda"):
-        return AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
+    with torch.no_grad():  # Not all classes initialize all of their weights, and what is in memory may be NaN.
+        for weight in model.parameters():
+            if weight.dim() > 1:
+                weight.normal_(std=config.initializer_range)
+    return model
 
 
 @torch.inference_mode()

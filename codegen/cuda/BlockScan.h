@@ -6,7 +6,7 @@
 
 namespace epigraph::cuda {
 
-/// Bytes of shared memory that a scan needs.
+/// Bytes of shared memory that a scan of one value needs.
 inline constexpr int64_t kScanScratchBytes = 32 * 4;
 
 /// Emits, for each index below `size`, use(index, value, sum of the values before it), where
@@ -16,6 +16,13 @@ inline constexpr int64_t kScanScratchBytes = 32 * 4;
 Val scanOverBlock(Emitter &e, int64_t size, int64_t threads, Val scratch,
                   llvm::function_ref<Val(Val index)> value,
                   llvm::function_ref<void(Val index, Val value, Val before)> use);
+
+/// The same of `count` values for each index, in one pass. `scratch` has room for so many scans.
+Vals scanOverBlock(
+    Emitter &e, int64_t size, int64_t threads, Val scratch, int64_t count,
+    llvm::function_ref<Vals(Val index)> values,
+    llvm::function_ref<void(Val index, llvm::ArrayRef<Val> values, llvm::ArrayRef<Val> before)>
+        use);
 
 } // namespace epigraph::cuda
 

@@ -3,6 +3,8 @@
 #include "codegen/cuda/BlockScan.h"
 #include "llvm/Support/MathExtras.h"
 
+using llvm::ArrayRef;
+
 namespace epigraph::cuda {
 namespace {
 
@@ -21,44 +23,35 @@ int64_t listBytes(int64_t groups) { return (groups + 2) * kGroupBytes; }
 
 } // namespace
 
-int64_t GroupList::bytes(int64_t groups) { return listBytes(groups) + kScanScratchBytes; }
+int64_t GroupList::bytes(int64_t groups) { return listBytes(groups) + 2 * kScanScratchBytes; }
 
 Val GroupList::field(Val place, int64_t offset) const {
   return e.offset(e.at(memory, place, kGroupBytes), kGroupBytes + offset);
 }
 
 void GroupList::make(Val counts, int64_t threads) const {
-  Val scratch = e.offset(memory, listBytes(groups));
-  auto countOf = [&](Val group) {
-    return e.ptx({e.i32()}, "ld.relaxed.gpu.global.b32 $0, [$1];", "=r,l,~{memory}",
-                 e.at(counts, group, 4))[0];
-  };
-  // A thread sees to the same groups in both scans, and needs no barrier for what it remembers.
-  llvm::SmallVector<std::pair<Val, Val>> rowsOf;
-  scanOverBlock(e, groups, threads, scratch, countOf,
-                [&](Val, Val count, Val before) { rowsOf.push_back({before, count}); });
-  e.syncThreads();
   const int64_t bits = tileBits(groups), mask = (int64_t{1} << bits) - 1;
-  size_t round = 0;
-  Val sums = scanOverBlock(
-      e, groups, threads, scratch,
+  enum : size_t { kRows, kTilesAndGroups, kScans };
+  Vals sums = scanOverBlock(
+      e, groups, threads, e.offset(memory, listBytes(groups)), kScans,
       [&](Val group) {
-        Val count = countOf(group);
-        return e.ceilDiv(count, rowTile) * tilesAcross | (e.toI32(count > 0) << bits);
+        Val rows = e.ptx({e.i32()}, "ld.relaxed.gpu.global.b32 $0, [$1];", "=r,l,~{memory}",
+                         e.at(counts, group, 4))[0];
+        return Vals{rows, e.ceilDiv(rows, rowTile) * tilesAcross | (e.toI32(rows > 0) << bits)};
       },
-      [&](Val group, Val value, Val before) {
-        auto [first, count] = rowsOf[round++];
-        e.ifThen(value != 0, [&] {
-          Val place = before >> bits;
-          e.store(before & mask, field(place, kFirstTile));
+      [&](Val group, ArrayRef<Val> values, ArrayRef<Val> before) {
+        e.ifThen(values[kRows] != 0, [&] {
+          Val place = before[kTilesAndGroups] >> bits;
+          e.store(before[kTilesAndGroups] & mask, field(place, kFirstTile));
           e.store(group, field(place, kIndex));
-          e.store(first, field(place, kFirstRow));
-          e.store(first + count, field(place, kRowEnd));
+          e.store(before[kRows], field(place, kFirstRow));
+          e.store(before[kRows] + values[kRows], field(place, kRowEnd));
         });
       });
   e.ifThen(e.threadId() == 0, [&] {
-    e.store(sums & mask, memory);
-    e.store(sums & mask, field(sums >> bits, kFirstTile));
+    Val tiles = sums[kTilesAndGroups] & mask;
+    e.store(tiles, memory);
+    e.store(tiles, field(sums[kTilesAndGroups] >> bits, kFirstTile));
   });
 }
 

@@ -14,24 +14,38 @@ export EPIGRAPH_BUNDLE=$PWD EPIGRAPH_GPU_KERNELS=$PWD/kernels EPIGRAPH_GOLDENS=$
 summary=()
 failed=0
 
+declare -A pids
+
+# result NAME CODE TEXT: a line of the summary.
+result() {
+  [ "$2" = 0 ] || failed=1
+  summary+=("$(printf '%-24s %-7s %s' "$1" "$([ "$2" = 0 ] && echo passed || echo "FAILED")" "$3")")
+}
+
 # part NAME COMMAND ...: runs it, and keeps its last line for the summary.
 part() {
   echo "== $1"
   "${@:2}" 2>&1 | tee "$1.log"
-  local code=${PIPESTATUS[0]}
-  [ "$code" = 0 ] || failed=1
-  summary+=("$(printf '%-24s %-7s %s' "$1" "$([ "$code" = 0 ] && echo passed || echo "FAILED")" "$(grep -v '^ *$' "$1.log" | tail -1)")")
+  result "$1" "${PIPESTATUS[0]}" "$(grep -v '^ *$' "$1.log" | tail -1)"
 }
 
 tests() { python3 -m pytest -q -p no:cacheprovider --tb=short "$@"; }
 
-# A time for each file, since a test that hangs, or takes too long under the tool, must not keep the others from running.
+# All files at once, since the tool keeps a processor busy for each; a time for each, since a test that hangs, or takes too long under
+# the tool, must not keep the others from being reported.
 sanitize() {
+  local name names=()
   for file in test/gpu/test_*.py; do
     name=$(basename "$file" .py)
     case $name in test_models | test_ranks) continue ;; esac
-    part "$1-$name" timeout "${SECONDS_A_FILE:-120}" compute-sanitizer --tool "$1" --error-exitcode 9 \
-      python3 -m pytest -q -p no:cacheprovider --tb=line --smallest "$file"
+    names+=("$name")
+    timeout "${SECONDS_A_FILE:-400}" compute-sanitizer --tool "$1" --error-exitcode 9 \
+      python3 -m pytest -q -p no:cacheprovider --tb=line --smallest "$file" > "$1-$name.log" 2>&1 &
+    pids[$name]=$!
+  done
+  for name in "${names[@]}"; do
+    wait "${pids[$name]}"
+    result "$1-$name" $? "$(grep -E ' (passed|failed)' "$1-$name.log" | tail -1), $(grep SUMMARY "$1-$name.log" | tail -1)"
   done
 }
 
@@ -52,7 +66,7 @@ while [ $# -gt 0 ]; do
     memcheck | racecheck) sanitize "$1" ;;
     profile)
       [ $# -ge 3 ] || { echo "profile needs a table of bench and part of a kernel's name"; exit 2; }
-      part profile ncu --kernel-name "regex:$3" --launch-count 4 --set full python3 bench/gpu/run.py "$2"
+      part profile ncu --clock-control none --kernel-name "regex:$3" --launch-count 4 --set full python3 bench/gpu/run.py "$2"
       shift 2
       ;;
     *)
