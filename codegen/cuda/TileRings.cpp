@@ -42,8 +42,10 @@ int64_t TileRings::sharedBytes(const TileShape &shape) {
 void TileRings::prepare() const {
   const int64_t control = queryBytes + stages * (keyStage + valueStage);
   for (int64_t i = 0; i < 2 + 4 * stages; ++i) {
-    // Full ones count the thread that fetches, empty ones the warps that multiply.
-    const int64_t arrivals = i % 2 == 0 ? 1 : kMultipliers * kWarpgroup / 32;
+    // Full ones count the thread that fetches; empty ones the warps that multiply, but their threads
+    // where the queries are, which come with a number that each of them reads.
+    const int64_t threads = kMultipliers * kWarpgroup;
+    const int64_t arrivals = i % 2 == 0 ? 1 : i == 1 ? threads : threads / 32;
     initBarrier(e.offset(shared, control + i * kBarrierBytes), arrivals);
   }
   fenceBarrierInit(e);
@@ -59,7 +61,11 @@ TileRings::Place TileRings::place(int64_t first, int64_t bytes, int64_t firstBar
           (use / count) & 1};
 }
 
-TileRings::Place TileRings::queries(Val use) const { return place(0, 0, 0, 1, use); }
+TileRings::Place TileRings::queries(Val use) const {
+  Place queries = place(0, 0, 0, 1, use);
+  queries.countsThreads = true;
+  return queries;
+}
 
 TileRings::Place TileRings::keys(Val use) const {
   return place(queryBytes, keyStage, 2, stages, use);
@@ -76,7 +82,10 @@ Val TileRings::unitSlot() const {
 
 void TileRings::Place::release() const {
   Emitter &e = empty.owner();
-  e.ifThen(e.lane() == 0, [&] { arrive(empty); });
+  if (countsThreads)
+    arrive(empty);
+  else
+    e.ifThen(e.lane() == 0, [&] { arrive(empty); });
 }
 
 } // namespace epigraph::cuda

@@ -46,6 +46,7 @@ public:
   /// A buffer when it is used for the `use`-th time.
   struct Place {
     Val address, full, empty, parity;
+    bool countsThreads = false; ///< that free it; warps otherwise
 
     void waitUntilFree() const { wait(empty, parity ^ 1); }
     void waitUntilFull() const { wait(full, parity); }

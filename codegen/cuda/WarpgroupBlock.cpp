@@ -55,9 +55,7 @@ void WarpgroupBlock::handOver(Val unit, Val use, int64_t bytes) {
 void WarpgroupBlock::multiplyUnits() {
   auto nextUnit = [&](Val use) {
     rings.queries(use).waitUntilFull();
-    Val unit = e.load(e.i32(), rings.unitSlot());
-    e.syncWarp(); // One lane frees the place for the whole warp.
-    return unit;
+    return e.load(e.i32(), rings.unitSlot());
   };
   tile.beginTurns();
   Val none = e.i32(0);
