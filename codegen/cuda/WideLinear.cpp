@@ -19,6 +19,9 @@ constexpr int64_t kMostWeightRows = 256;
 /// without, and where two blocks share the registers of a multiprocessor.
 constexpr int64_t kMostSums = 200, kMostPlainSums = 128, kMostSharedSums = 64;
 
+/// A row of a slab has 8 pieces of 16 bytes, at least, which are swizzled (WideStore).
+constexpr int64_t kLeastSlabColumns = 64;
+
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
 void initBarriers(const WideKernel &kernel) {
@@ -133,6 +136,7 @@ bool fits(const WideTile &tile, const LinearProblem &problem, const LinearEpilog
   return layout.stages >= 3 && layout.weightRows <= kMostWeightRows && layout.fragments > 0 &&
          layout.fragments * layout.fragmentStep == layout.weightRows && sums <= mostSums &&
          (tile.blocksOfCore == 1 || layout.warpgroups == 1) &&
+         layout.slabColumns >= kLeastSlabColumns &&
          layout.slabRows % (tile.split * rowsOfPass) == 0 && layout.blocksOfDepth >= tile.split &&
          layout.sharedBytes <= target.sharedBytes &&
          (!epilogue.quantized() || tile.columns % epi::kScaleBlock == 0) &&
