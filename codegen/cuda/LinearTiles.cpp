@@ -103,7 +103,7 @@ std::vector<WideTile> candidates() {
   for (int64_t split : {2, 4, 8})
     for (int64_t columns : {64, 128})
       tiles.push_back({false, 64, columns, 1, split});
-  for (int64_t rows : {16, 32, 48, 64, 96, 128})
+  for (int64_t rows : {16, 32, 48, 64, 80, 96, 112, 128})
     for (int64_t columns : {128, 256})
       tiles.push_back({true, rows, columns, 1, 1});
   for (int64_t split : {2, 4})

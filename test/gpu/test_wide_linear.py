@@ -8,6 +8,8 @@ from harness import DTYPES, Raw, column_major, compiled, poisoned, relative_erro
 # None, one, around the tiles' heights, and enough for several tiles of a block.
 ROWS = [0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 300, 1111]
 BLOCK = 128
+# Of groups: empty, one row, and around the tiles' heights.
+GROUP_ROWS = [64, 0, 1, 65, 128, 129, 80, 145, 37, 160, 256, 257, 63]
 
 
 def kernel_names():
@@ -113,41 +115,49 @@ def tolerance(name: str, results) -> float:
     return 1e-5 if "f32" in name else 4e-3
 
 
+def run(kernel, case, **options):
+    """What the kernel wrote, unrounded, and what was expected; the results as they lie."""
+    rows = case.rows
+    launches, results = kernel.prepare(*case.operands(), rows=rows, capacity=case.capacity, **options)
+    launches.run()
+    torch.cuda.synchronize()
+    if results[0].dtype == torch.float8_e4m3fn:
+        return [dequantized(results[0][:rows], results[1], case.capacity)], results
+    return [result[:rows].float() for result in results], results
+
+
+def check(case, found, results):
+    for got, want in zip(found, case.expected(), strict=True):
+        error = relative_error(got, want.float())
+        assert error < tolerance(case.name, results), f"relative error {error}"
+
+
 @pytest.mark.parametrize("rows", ROWS)
 @pytest.mark.parametrize("name", kernel_names())
 def test_wide_linear(library, name, rows):
-    kernel = library[name]
-    capacity = (rows + 7) // 4 * 4
-    case = Case(kernel, rows, capacity, seed=rows)
-    launches, results = kernel.prepare(*case.operands(), rows=rows, capacity=capacity)
-    launches.run()
-    torch.cuda.synchronize()
+    case = Case(library[name], rows, (rows + 7) // 4 * 4, seed=rows)
+    found, results = run(library[name], case)
     past = results[0][rows:].view(torch.uint8)
     assert torch.equal(past, poisoned(past.shape, torch.uint8)), "rows past the last were written"
-    if rows == 0:
-        return
-    expected = case.expected()
-    if results[0].dtype == torch.float8_e4m3fn:
-        found = [dequantized(results[0][:rows], results[1], capacity)]
-    else:
-        found = [result[:rows].float() for result in results]
-    for got, want in zip(found, expected, strict=True):
-        error = relative_error(got, want.float())
-        assert error < tolerance(name, results), f"relative error {error}"
+    if rows > 0:
+        check(case, found, results)
 
 
 @pytest.mark.parametrize("name", [n for n in kernel_names() if "grouped" in n])
 def test_all_rows_in_one_group(library, name):
     """The first or the last group has all rows; the host's bound is higher than their number."""
-    kernel, rows, capacity = library[name], 200, 260
     for group in (0, -1):
-        case = Case(kernel, rows, capacity, seed=7)
+        case = Case(library[name], rows=200, capacity=260, seed=7)
         case.counts = torch.zeros_like(case.counts)
-        case.counts[group] = rows
-        launches, results = kernel.prepare(*case.operands(), rows=rows, capacity=capacity, bound=capacity)
-        launches.run()
-        torch.cuda.synchronize()
-        got = results[0][:rows].float()
-        if results[0].dtype == torch.float8_e4m3fn:
-            got = dequantized(results[0][:rows], results[1], capacity)
-        assert relative_error(got, case.expected()[0].float()) < tolerance(name, results)
+        case.counts[group] = case.rows
+        check(case, *run(library[name], case, bound=case.capacity))
+
+
+@pytest.mark.parametrize("name", [n for n in kernel_names() if "grouped" in n])
+def test_sizes_of_groups(library, name):
+    groups = next(d["shape"][0] for d in library[name].description["operands"] if d["element"] == "i32")
+    counts = torch.tensor(GROUP_ROWS).repeat(-(-groups // len(GROUP_ROWS)))[:groups].int()
+    rows = int(counts.sum())
+    case = Case(library[name], rows, -(-rows // 4) * 4, seed=3)
+    case.counts = counts
+    check(case, *run(library[name], case))

@@ -337,3 +337,70 @@ exec.kernel @fp8_grouped_gated_tall(%x: tensor<?x512xf8E4M3FN>, %xs: tensor<?x4x
   %q, %s = epi.quantize %h {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
   exec.yield %q, %s : tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
 }
+
+// Swapped, of rows that are no power of two, up to the most that registers have room for.
+exec.kernel @grouped_swapped_80(%x: tensor<?x448xbf16>, %counts: tensor<13xi32>, %w: tensor<13x320x448xbf16>, %bias: tensor<13x320xbf16>) -> tensor<?x320xbf16> attributes {wide_tile = array<i64: 1, 80, 128, 1, 1, 1, 0>} {
+  %y = epi.grouped_linear %x, %counts, %w bias %bias
+      : (tensor<?x448xbf16>, tensor<13xi32>, tensor<13x320x448xbf16>) bias tensor<13x320xbf16> -> tensor<?x320xbf16>
+  exec.yield %y : tensor<?x320xbf16>
+}
+exec.kernel @linear_f32_swapped_112(%x: tensor<?x512xbf16>, %w: tensor<256x512xbf16>) -> tensor<?x256xf32> attributes {wide_tile = array<i64: 1, 112, 128, 1, 1, 1, 0>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x512xbf16>, tensor<256x512xbf16>) -> tensor<?x256xf32>
+  exec.yield %y : tensor<?x256xf32>
+}
+exec.kernel @linear_residual_swapped_144(%x: tensor<?x512xbf16>, %w: tensor<384x512xbf16>, %residual: tensor<?x384xbf16>) -> tensor<?x384xbf16> attributes {wide_tile = array<i64: 1, 144, 128, 1, 1, 1, 0>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x512xbf16>, tensor<384x512xbf16>) -> tensor<?x384xbf16>
+  %z = epi.add %residual, %y : tensor<?x384xbf16>
+  exec.yield %z : tensor<?x384xbf16>
+}
+exec.kernel @fp8_grouped_gated_swapped_112(%x: tensor<?x512xf8E4M3FN>, %xs: tensor<?x4xf32>, %counts: tensor<9xi32>, %w: tensor<9x512x512xf8E4M3FN>, %ws: tensor<9x4x4xf32>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) attributes {wide_tile = array<i64: 1, 112, 128, 1, 1, 1, 0>} {
+  %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
+      : (tensor<?x512xf8E4M3FN> scale tensor<?x4xf32>, tensor<9xi32>, tensor<9x512x512xf8E4M3FN> scale tensor<9x4x4xf32>) -> tensor<?x512xbf16>
+  %gate, %up = epi.split %y dim 1 : tensor<?x512xbf16> to tensor<?x256xbf16>, tensor<?x256xbf16>
+  %a = epi.silu %gate : tensor<?x256xbf16>
+  %h = epi.mul %a, %up : tensor<?x256xbf16>
+  %q, %s = epi.quantize %h {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+  exec.yield %q, %s : tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+}
+exec.kernel @fp8_grouped_swapped_144(%x: tensor<?x448xf8E4M3FN>, %xs: tensor<?x4xf32>, %counts: tensor<13xi32>, %w: tensor<13x384x448xf8E4M3FN>, %ws: tensor<13x3x4xf32>) -> tensor<?x384xbf16> attributes {wide_tile = array<i64: 1, 144, 128, 1, 1, 1, 0>} {
+  %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
+      : (tensor<?x448xf8E4M3FN> scale tensor<?x4xf32>, tensor<13xi32>, tensor<13x384x448xf8E4M3FN> scale tensor<13x3x4xf32>) -> tensor<?x384xbf16>
+  exec.yield %y : tensor<?x384xbf16>
+}
+exec.kernel @fp8_grouped_swapped_160(%x: tensor<?x448xf8E4M3FN>, %xs: tensor<?x4xf32>, %counts: tensor<13xi32>, %w: tensor<13x384x448xf8E4M3FN>, %ws: tensor<13x3x4xf32>) -> tensor<?x384xbf16> attributes {wide_tile = array<i64: 1, 160, 128, 1, 1, 1, 0>} {
+  %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
+      : (tensor<?x448xf8E4M3FN> scale tensor<?x4xf32>, tensor<13xi32>, tensor<13x384x448xf8E4M3FN> scale tensor<13x3x4xf32>) -> tensor<?x384xbf16>
+  exec.yield %y : tensor<?x384xbf16>
+}
+exec.kernel @linear_swapped_192(%x: tensor<?x448xbf16>, %w: tensor<272x448xbf16>) -> tensor<?x272xbf16> attributes {wide_tile = array<i64: 1, 192, 128, 1, 1, 1, 0>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x448xbf16>, tensor<272x448xbf16>) -> tensor<?x272xbf16>
+  exec.yield %y : tensor<?x272xbf16>
+}
+exec.kernel @linear_residual_swapped_256(%x: tensor<?x512xbf16>, %w: tensor<384x512xbf16>, %residual: tensor<?x384xbf16>) -> tensor<?x384xbf16> attributes {wide_tile = array<i64: 1, 256, 128, 1, 1, 1, 0>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x512xbf16>, tensor<384x512xbf16>) -> tensor<?x384xbf16>
+  %z = epi.add %residual, %y : tensor<?x384xbf16>
+  exec.yield %z : tensor<?x384xbf16>
+}
+
+// Streamed: columns that are no power of two, and as many as there can be.
+exec.kernel @linear_three_slabs_streamed(%x: tensor<?x1984xbf16>, %w: tensor<600x1984xbf16>) -> tensor<?x600xbf16> attributes {wide_tile = array<i64: 0, 128, 192, 1, 1, 1, 1>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x1984xbf16>, tensor<600x1984xbf16>) -> tensor<?x600xbf16>
+  exec.yield %y : tensor<?x600xbf16>
+}
+exec.kernel @linear_wide_streamed(%x: tensor<?x1984xbf16>, %w: tensor<600x1984xbf16>) -> tensor<?x600xbf16> attributes {wide_tile = array<i64: 0, 128, 256, 1, 1, 1, 1>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x1984xbf16>, tensor<600x1984xbf16>) -> tensor<?x600xbf16>
+  exec.yield %y : tensor<?x600xbf16>
+}
+
+// Two blocks of 128 columns share a multiprocessor.
+exec.kernel @linear_shared_wide(%x: tensor<?x1000xbf16>, %w: tensor<264x1000xbf16>) -> tensor<?x264xbf16> attributes {wide_tile = array<i64: 0, 64, 128, 1, 1, 2, 0>} {
+  %y = epi.linear %x, %w
+      : (tensor<?x1000xbf16>, tensor<264x1000xbf16>) -> tensor<?x264xbf16>
+  exec.yield %y : tensor<?x264xbf16>
+}
