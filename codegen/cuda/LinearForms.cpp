@@ -13,6 +13,14 @@ constexpr int64_t kFewRows[] = {8, 16};
 constexpr int64_t kManyRows = 256;
 /// A gain that is worth another device function.
 constexpr double kWorthOfFunction = 1.03;
+/// What was the fastest for a number of rows of all groups is taken for so much more of it, too:
+/// how many rows some of the groups get is chance, and time changes little with it.
+constexpr int64_t kShareMoreOfGroups = 8;
+
+int64_t mostRowsOf(const LinearTime &time, const LinearProblem &problem) {
+  const bool fillsGroups = problem.kind == LinearKind::Grouped && time.rows >= problem.matrices;
+  return time.rows + (fillsGroups ? time.rows / kShareMoreOfGroups : 0);
+}
 
 bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearEpilogue &epilogue,
              const CudaTarget &target) {
@@ -37,9 +45,9 @@ std::vector<FormChoice> measuredForms(const LinearProblem &problem, const Linear
       return time.form == choices.back().form && time.us <= kWorthOfFunction * best->us;
     });
     if (isLastGood)
-      choices.back().mostRows = best->rows;
+      choices.back().mostRows = mostRowsOf(*best, problem);
     else
-      choices.push_back({best->rows, best->form});
+      choices.push_back({mostRowsOf(*best, problem), best->form});
     best = end;
   }
   return choices;
