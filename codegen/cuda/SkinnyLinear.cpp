@@ -3,84 +3,16 @@
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/SkinnyProducts.h"
 
-#include <numeric>
-
 using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
 
-constexpr int64_t kLaneBytes = 16;
-/// What the four lanes of a row read together; no row is shorter.
-constexpr int64_t kLoadBytes = 4 * kLaneBytes;
 constexpr int64_t kMostSplit = 8;
 /// Share of the multiprocessors that have work, from which more blocks gain less than longer ones.
 constexpr double kFullShare = 0.8;
-/// Columns that a thread stores at once.
-constexpr int64_t kStored = 2;
 
 int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
-/// Adds up what the warps that share K have, and stores the results of a tile.
-class SumStore {
-public:
-  SumStore(KernelFrame &frame, const LinearEpilogue &epilogue, const SkinnyLayout &layout, Val rank)
-      : frame(frame), e(frame.e), epilogue(epilogue), layout(layout), rank(rank) {}
-
-  void store(const BlockTile &tile, Val sums) {
-    const int64_t count = std::gcd(kStored, epilogue.columns());
-    const int64_t across = layout.columns / count, pieces = layout.tile.rows * across;
-    const int64_t threads = layout.threads() * layout.tile.split;
-    Val thread = e.threadId();
-    if (rank)
-      thread = thread + rank * layout.threads();
-    for (int64_t first = 0; first < pieces; first += threads) {
-      Val piece = thread + first, row = piece / across, column = piece % across * count;
-      Val exists =
-          e.logicalAnd(tile.row + row < tile.rowEnd, tile.column + column < epilogue.columns());
-      if (first + threads > pieces)
-        exists = e.logicalAnd(exists, piece < pieces);
-      e.ifThen(exists, [&] { storePiece(tile, sums, row, column, count); });
-    }
-  }
-
-private:
-  void storePiece(const BlockTile &tile, Val sums, Val row, Val column, int64_t count) {
-    Vals values;
-    for (int64_t part = 0; part < layout.parts; ++part) {
-      Val place = row * layout.pitch + column + part * layout.columns;
-      Vals total = add(e.at(sums, place, 4), count);
-      Val inProduct = tile.column + column + part * epilogue.columns();
-      for (auto [sum, more] : llvm::zip(total, epilogue.bias(frame, tile.matrix, inProduct, count)))
-        sum = sum + more;
-      values.append(total);
-    }
-    epilogue.store(frame, values, {tile.row + row, tile.matrix, tile.column + column, count});
-  }
-
-  Vals add(Val address, int64_t count) {
-    Vals total;
-    for (int64_t block = 0; block < layout.tile.split; ++block) {
-      Val of = rank ? inCluster(address, e.i32(block)) : address;
-      for (int64_t warp = 0; warp < layout.tile.warpsDeep; ++warp) {
-        Val at = e.offset(of, warp * layout.tile.rows * layout.pitch * 4);
-        Vals more = loadFloats(e, e.f32(), at, count, 4 * count);
-        if (total.empty())
-          total = more;
-        else
-          for (auto [sum, x] : llvm::zip_equal(total, more))
-            sum = sum + x;
-      }
-    }
-    return total;
-  }
-
-  KernelFrame &frame;
-  Emitter &e;
-  const LinearEpilogue &epilogue;
-  const SkinnyLayout &layout;
-  Val rank;
-};
 
 void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const SkinnyLayout &layout, const BlockTiles &tiles) {
@@ -88,8 +20,8 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   Val rank = layout.tile.split > 1 ? clusterRank(e) : Val();
   auto meet = [&] { rank ? clusterSync(e) : e.syncThreads(); };
   SkinnyProducts products(frame, problem, epilogue, layout, rank);
-  SumStore store(frame, epilogue, layout, rank);
-  Val sums = e.sharedMemory(), list = e.offset(sums, layout.sumBytes());
+  SumStore store(frame, epilogue, layout.sums, rank);
+  Val sums = e.sharedMemory(), list = e.offset(sums, layout.sums.bytes());
   const bool isGrouped = problem.kind == LinearKind::Grouped;
   if (!isGrouped) {
     e.allowNext();
@@ -101,7 +33,7 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
   tiles.forEach(frame, list, layout.threads(), [&](const BlockTile &tile) {
     products.multiply(tile, sums);
     meet();
-    store.store(tile, sums);
+    store.store(tile, sums, e.threadId(), layout.threads());
     // The sums may be overwritten, or the block end, once all have read them.
     if (rank || isGrouped)
       meet();
@@ -186,7 +118,7 @@ void addSkinnyLinear(KernelAssembly &assembly, const LinearProblem &problem,
   spec.suffix = suffixOf(tile);
   spec.threads = layout.threads();
   spec.blocksOfCore = blocksOfCore(problem, layout);
-  spec.sharedBytes = layout.sumBytes() + tiles.sharedBytes();
+  spec.sharedBytes = layout.sums.bytes() + tiles.sharedBytes();
   tiles.setGrid(spec, assembly.target, spec.blocksOfCore);
   assembly.addFunction(spec,
                        [&](KernelFrame &frame) { emit(frame, problem, epilogue, layout, tiles); });

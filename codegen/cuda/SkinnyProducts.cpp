@@ -1,16 +1,10 @@
 #include "codegen/cuda/SkinnyProducts.h"
 
-#include "codegen/cuda/Hopper.h"
-
 using namespace mlir;
 
 namespace epigraph::cuda {
 namespace {
 
-constexpr int64_t kFragmentRows = 16; ///< weights of one mma
-constexpr int64_t kFragmentTokens = 8;
-constexpr int64_t kLaneBytes = 16;
-constexpr int64_t kLoadBytes = 4 * kLaneBytes; ///< along K, of the four lanes of a row
 /// Iterations whose weights are fetched ahead.
 constexpr int64_t kPrefetched = 2;
 
@@ -25,7 +19,8 @@ SkinnyLayout::SkinnyLayout(const LinearProblem &problem, const LinearEpilogue &e
       weightRows(columns * parts), isFp8(!problem.wType().isBF16()),
       depthBytes(problem.depth * bytesOf(problem.wType())),
       iterations(llvm::divideCeil(depthBytes, tile.unroll * kLoadBytes)),
-      isPartial(depthBytes % (tile.unroll * kLoadBytes) != 0), pitch(weightRows + 4) {}
+      isPartial(depthBytes % (tile.unroll * kLoadBytes) != 0),
+      sums{tile.rows, columns, parts, tile.warpsDeep, tile.split} {}
 
 SkinnyProducts::SkinnyProducts(KernelFrame &frame, const LinearProblem &problem,
                                const LinearEpilogue &epilogue, const SkinnyLayout &layout, Val rank)
@@ -126,7 +121,7 @@ void SkinnyProducts::multiply(const BlockTile &tile, Val sums) {
 /// All loads first, then all products. Past K, weights are read again and x is zero.
 Vals SkinnyProducts::iterate(ArrayRef<Val> weights, ArrayRef<Val> x, const ScaleSources &scales,
                              Val iteration, ArrayRef<Val> carried) {
-  const int64_t unroll = layout.tile.unroll, columns = layout.tile.rows / kFragmentTokens;
+  const int64_t unroll = layout.tile.unroll;
   Type lane = e.vector(e.i32(), 4);
   SmallVector<Vals> a(unroll), b(unroll);
   SmallVector<Val> places, exists(unroll);
@@ -151,19 +146,7 @@ Vals SkinnyProducts::iterate(ArrayRef<Val> weights, ArrayRef<Val> x, const Scale
     if (layout.isFp8 && u % 2 == 0)
       ofBlock.assign(sums.size(), e.f32(0));
     Vals &into = layout.isFp8 ? ofBlock : sums;
-    for (int64_t half = 0; half < 4; half += 2)
-      for (int64_t f = 0; f < layout.tile.fragments; ++f) {
-        ArrayRef<Val> first = ArrayRef(a[u]).slice(f * 8, 4),
-                      second = ArrayRef(a[u]).slice(f * 8 + 4, 4);
-        const Vals fragment{first[half], second[half], first[half + 1], second[half + 1]};
-        for (int64_t i = 0; i < columns; ++i) {
-          MutableArrayRef<Val> acc = MutableArrayRef(into).slice((f * columns + i) * 4, 4);
-          ArrayRef<Val> tokens = ArrayRef(b[u]).slice(i * 4 + half, 2);
-          llvm::copy(layout.isFp8 ? multiplyWarpE4m3(acc, fragment, tokens)
-                                  : multiplyWarp(acc, fragment, tokens),
-                     acc.begin());
-        }
-      }
+    multiplyLoad(into, a[u], b[u], layout.isFp8);
     if (layout.isFp8 && u % 2 == 1)
       promote(sums, ofBlock, scales, iteration * (unroll / 2) + u / 2);
   }
@@ -173,7 +156,6 @@ Vals SkinnyProducts::iterate(ArrayRef<Val> weights, ArrayRef<Val> x, const Scale
 /// Adds the sums of one block of K, times its scales. Blocks past K have sums of zero.
 void SkinnyProducts::promote(MutableArrayRef<Val> sums, ArrayRef<Val> ofBlock,
                              const ScaleSources &scales, Val block) {
-  const int64_t columns = layout.tile.rows / kFragmentTokens;
   if (layout.isPartial)
     block = e.minimum(block, e.i32(problem.scaleBlocks() - 1));
   Val column = e.offset(frame.rowAddress(*problem.xScale, e.i32(0)),
@@ -181,22 +163,20 @@ void SkinnyProducts::promote(MutableArrayRef<Val> sums, ArrayRef<Val> ofBlock,
   Vals ofRows;
   for (Val row : scales.rows)
     ofRows.push_back(e.load(e.f32(), e.at(column, row, 4)));
-  for (int64_t f = 0; f < layout.tile.fragments; ++f) {
-    Val ofWeights = e.load(e.f32(), e.at(scales.weights[f], block, 4), LoadHint::ReadOnly);
-    for (int64_t i = 0; i < columns; ++i)
-      for (int64_t reg = 0; reg < 4; ++reg) {
-        const int64_t index = (f * columns + i) * 4 + reg;
-        sums[index] = e.fma(ofBlock[index], ofWeights * ofRows[i * 2 + reg % 2], sums[index]);
-      }
+  Vals ofWeights;
+  for (Val source : scales.weights) {
+    Val scale = e.load(e.f32(), e.at(source, block, 4), LoadHint::ReadOnly);
+    ofWeights.append({scale, scale});
   }
+  addScaled(sums, ofBlock, ofWeights, ofRows);
 }
 
 void SkinnyProducts::keep(ArrayRef<Val> sums, Val memory) {
   const int64_t columns = layout.tile.rows / kFragmentTokens;
   const int64_t ofWarp = layout.tile.fragments / layout.parts;
-  Val own = e.at(memory, warpDeep, layout.tile.rows * layout.pitch * 4);
-  Val corner =
-      e.at(e.at(own, quad, 2 * layout.pitch * 4), warpAcross * (ofWarp * kFragmentRows) + group, 4);
+  Val own = e.at(memory, warpDeep, layout.tile.rows * layout.sums.pitch() * 4);
+  Val corner = e.at(e.at(own, quad, 2 * layout.sums.pitch() * 4),
+                    warpAcross * (ofWarp * kFragmentRows) + group, 4);
   for (int64_t f = 0; f < layout.tile.fragments; ++f)
     for (int64_t i = 0; i < columns; ++i)
       for (int64_t reg = 0; reg < 4; ++reg) {
@@ -204,7 +184,7 @@ void SkinnyProducts::keep(ArrayRef<Val> sums, Val memory) {
         const int64_t column = f % layout.parts * layout.columns +
                                f / layout.parts * kFragmentRows + reg / 2 * (kFragmentRows / 2);
         e.store(sums[(f * columns + i) * 4 + reg],
-                e.offset(corner, (row * layout.pitch + column) * 4));
+                e.offset(corner, (row * layout.sums.pitch() + column) * 4));
       }
 }
 

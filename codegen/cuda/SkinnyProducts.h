@@ -1,13 +1,9 @@
-// The main loop of a projection of few rows: what one warp multiplies.
-//
-// Weights are the operand A of mma.sync, 16 rows at a time, and rows of x the operand B, 8 at a
-// time. The four lanes of a fragment's row each load 16 bytes, 64 along K together, and take them
-// as they come: which K is which does not matter to a sum, as long as x is loaded the same way.
-// Fragments therefore need no shared memory and no shuffles.
+// The main loop of a projection of few rows: what one warp multiplies. Fragments (FragmentSums.h)
+// are loaded straight into registers and need no shared memory.
 #ifndef EPIGRAPH_CODEGEN_CUDA_SKINNYPRODUCTS_H
 #define EPIGRAPH_CODEGEN_CUDA_SKINNYPRODUCTS_H
 
-#include "codegen/cuda/BlockTiles.h"
+#include "codegen/cuda/FragmentSums.h"
 #include "codegen/cuda/SkinnyLinear.h"
 
 namespace epigraph::cuda {
@@ -22,7 +18,7 @@ struct SkinnyLayout {
   int64_t depthBytes; ///< of a row of weights
   int64_t iterations; ///< along K, of tile.unroll loads each
   bool isPartial;     ///< the last iteration reaches past K
-  int64_t pitch;      ///< floats from one row of sums to the next in shared memory
+  SumLayout sums;     ///< of the warps and blocks that share K
 
   SkinnyLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,
                const SkinnyTile &tile);
@@ -30,8 +26,6 @@ struct SkinnyLayout {
   int64_t threads() const { return 32 * tile.warpsAcross * tile.warpsDeep; }
   /// Accumulators of a warp, of 16 weight rows by 8 rows of x each.
   int64_t accumulators() const { return tile.fragments * tile.rows / 8; }
-  /// Shared memory for the sums of the warps that share K.
-  int64_t sumBytes() const { return tile.warpsDeep * tile.rows * pitch * 4; }
 };
 
 class SkinnyProducts {
@@ -42,8 +36,7 @@ public:
 
   /// Fetches the first weights of the warp into the cache, before x is there.
   void prefetch(const BlockTile &tile);
-  /// Leaves the warp's sums in shared memory at `sums`: [warpsDeep][rows][pitch] of float32, with
-  /// weight rows part by part.
+  /// Leaves the warp's sums in shared memory at `sums`.
   void multiply(const BlockTile &tile, Val sums);
 
 private:
