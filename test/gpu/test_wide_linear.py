@@ -116,17 +116,17 @@ def tolerance(name: str, results) -> float:
 
 
 def run(kernel, case, **options):
-    """What the kernel wrote, unrounded, and what was expected; the results as they lie."""
-    rows = case.rows
-    launches, results = kernel.prepare(*case.operands(), rows=rows, capacity=case.capacity, **options)
+    launches, results = kernel.prepare(*case.operands(), rows=case.rows, capacity=case.capacity, **options)
     launches.run()
     torch.cuda.synchronize()
+    return results
+
+
+def check(case, results):
     if results[0].dtype == torch.float8_e4m3fn:
-        return [dequantized(results[0][:rows], results[1], case.capacity)], results
-    return [result[:rows].float() for result in results], results
-
-
-def check(case, found, results):
+        found = [dequantized(results[0][: case.rows], results[1], case.capacity)]
+    else:
+        found = [result[: case.rows].float() for result in results]
     for got, want in zip(found, case.expected(), strict=True):
         error = relative_error(got, want.float())
         assert error < tolerance(case.name, results), f"relative error {error}"
@@ -136,11 +136,11 @@ def check(case, found, results):
 @pytest.mark.parametrize("name", kernel_names())
 def test_wide_linear(library, name, rows):
     case = Case(library[name], rows, (rows + 7) // 4 * 4, seed=rows)
-    found, results = run(library[name], case)
+    results = run(library[name], case)
     past = results[0][rows:].view(torch.uint8)
     assert torch.equal(past, poisoned(past.shape, torch.uint8)), "rows past the last were written"
     if rows > 0:
-        check(case, found, results)
+        check(case, results)
 
 
 @pytest.mark.parametrize("name", [n for n in kernel_names() if "grouped" in n])
@@ -150,7 +150,7 @@ def test_all_rows_in_one_group(library, name):
         case = Case(library[name], rows=200, capacity=260, seed=7)
         case.counts = torch.zeros_like(case.counts)
         case.counts[group] = case.rows
-        check(case, *run(library[name], case, bound=case.capacity))
+        check(case, run(library[name], case, bound=case.capacity))
 
 
 @pytest.mark.parametrize("name", [n for n in kernel_names() if "grouped" in n])
@@ -160,4 +160,4 @@ def test_sizes_of_groups(library, name):
     rows = int(counts.sum())
     case = Case(library[name], rows, -(-rows // 4) * 4, seed=3)
     case.counts = counts
-    check(case, *run(library[name], case))
+    check(case, run(library[name], case))
