@@ -26,7 +26,7 @@ inline constexpr ItemList kTokenItems{offsetof(DeviceStep, tokenItems),
 inline constexpr ItemList kTileItems{offsetof(DeviceStep, tileItems),
                                      offsetof(DeviceStep, tileItemCount)};
 
-/// How many items `list` has. Only after waitForPrevious, as everything of the step.
+/// How many items `list` has.
 inline Val itemCount(KernelFrame &frame, ItemList list) {
   return frame.stepInt(static_cast<int64_t>(list.count));
 }

@@ -1,7 +1,8 @@
 // The items that a token's context is cut into share the work of merging them: each takes as many
 // runs of columns of the token as it has parts, so that all have the same, however contexts are
-// cut. A warp merges one run, or several do, each some of the partial results, so that the loads of
-// all are under way at once; the largest logarithm moves as they come in.
+// cut. All blocks of the launch are dealt out to the items that there are, so that few items have
+// many blocks. A warp merges one run, or several do, each some of the partial results, so that the
+// loads of all are under way at once; the largest logarithm moves as they come in.
 #include "codegen/cuda/AttentionMerge.h"
 
 #include "codegen/cuda/AttentionItems.h"
@@ -21,8 +22,12 @@ constexpr int64_t kWarps = 8;
 constexpr int64_t kLoadBytes = 16;
 /// Partial results whose loads a warp has under way at once.
 constexpr int64_t kTogether = 8;
-/// Loads of an item for which it gets one more block, and its most blocks.
+/// Loads of an item for which it gets one more block, and its most blocks where there are as many
+/// items as there may be.
 constexpr int64_t kLoadsOfBlock = kWarps * kTogether, kMostBlocks = 4;
+/// Blocks that fit a multiprocessor: few registers of each, so that they are there, and those of
+/// the next kernel beside them, when attention ends.
+constexpr int64_t kBlocksOfCore = 4;
 /// Below every logarithm of a sum of weights, and a number.
 constexpr double kNoLogarithm = -1e30;
 constexpr int64_t kFloatBytes = sizeof(float);
@@ -72,7 +77,7 @@ struct MergeRuns {
   int64_t columns() const { return kLanes * laneColumns(); }
   int64_t ofHead() const { return llvm::divideCeil(partials.columns, columns()); }
   int64_t count() const { return partials.heads * ofHead(); }
-  /// Blocks of an item, which has as many loads as there are runs.
+  /// Blocks for each item that there may be, which has as many loads as there are runs.
   int64_t blocksOfItem() const {
     return std::min<int64_t>(llvm::divideCeil(count(), kLoadsOfBlock), kMostBlocks);
   }
@@ -87,32 +92,41 @@ public:
       : frame(frame), e(frame.e), partials(partials), runs{partials}, result(result) {}
 
   void emit() {
-    Val index = e.blockId() / runs.blocksOfItem();
+    e.allowNext();
     // The step's arrays were there before its first kernel: only results are waited for.
-    Val exists = index < itemCount(frame, kTokenItems);
+    Val items = itemCount(frame, kTokenItems);
+    blocksOfItem = e.blockCount() / e.maximum(items, e.i32(1));
+    Val index = e.blockId() / blocksOfItem;
+    Val exists = index < items;
     ItemValues item = loadItem(frame, kTokenItems, index);
     row = e.select(exists, item.token, e.i32(0));
     Val list = frame.stepPointer(offsetof(DeviceStep, tokenPartials));
     of = {e.load(e.i32(), e.at(list, row, 2 * sizeof(int32_t))), item.partials};
-    e.waitForPrevious();
-    // Not before: blocks of the next kernel would take the place of some of these.
-    e.allowNext();
-    e.ifThen(e.logicalAnd(exists, of.count > 1), [&] { mergeItem(item.partial - of.first); });
+    chooseRuns(item.partial - of.first);
+    Val hasRuns = e.logicalAnd(e.logicalAnd(exists, of.count > 1), start < end);
+    // The others make room for the next kernel. One block must wait: the next kernel waits for this
+    // one alone.
+    e.ifThen(e.logicalOr(hasRuns, e.blockId() == 0), [&] { e.waitForPrevious(); });
+    e.ifThen(hasRuns, [&] { mergeRuns(); });
   }
 
 private:
-  /// The runs of part `part`.
-  void mergeItem(Val part) {
-    Val first = part * runs.count() / of.count, last = (part + 1) * runs.count() / of.count;
+  /// The runs of part `part`, of which this block has some.
+  void chooseRuns(Val part) {
+    Val parts = e.maximum(of.count, e.i32(1));
+    end = (part + 1) * runs.count() / parts;
     // Warps that share a run: as few as can load all of it at once.
     team = e.i32(1);
     for (int64_t size = 2; size <= kWarps; size *= 2)
       team = e.select(of.count > kTogether * size / 2, e.i32(size), team);
-    Val runsOfBlock = e.i32(kWarps) / team;
-    Val start = first + e.blockId() % runs.blocksOfItem() * runsOfBlock;
-    e.forEach(start, last, runsOfBlock * runs.blocksOfItem(), [&](Val ofBlock) {
-      Val run = ofBlock + e.warp() / team, exists = run < last;
-      run = e.minimum(run, last - 1);
+    runsOfBlock = e.i32(kWarps) / team;
+    start = part * runs.count() / parts + e.blockId() % blocksOfItem * runsOfBlock;
+  }
+
+  void mergeRuns() {
+    e.forEach(start, end, runsOfBlock * blocksOfItem, [&](Val ofBlock) {
+      Val run = ofBlock + e.warp() / team, exists = run < end;
+      run = e.minimum(run, end - 1);
       Val head = run / runs.ofHead();
       Val column = run % runs.ofHead() * runs.columns() + e.lane() * runs.laneColumns();
       // Lanes without columns compute those of the head's last ones, and write the same.
@@ -216,8 +230,12 @@ private:
   const AttentionPartials &partials;
   const MergeRuns runs;
   unsigned result;
-  Val row, team;
+  Val blocksOfItem;
+  Val row;
   TokenPartials of;
+  Val team;        ///< warps that share a run
+  Val runsOfBlock; ///< at a time
+  Val start, end;  ///< of the block's runs
 };
 
 } // namespace
@@ -252,6 +270,7 @@ void addAttentionMerge(KernelAssembly &assembly, const AttentionPartials &partia
   FunctionSpec spec;
   spec.suffix = "merge";
   spec.threads = kWarps * kLanes;
+  spec.blocksOfCore = kBlocksOfCore;
   spec.grid = DeviceGrid::TokenItems;
   spec.columnTiles = runs.blocksOfItem();
   spec.sharedBytes = runs.sharedBytes();

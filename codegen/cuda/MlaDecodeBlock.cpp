@@ -34,12 +34,13 @@ void MlaDecodeBlock::emit() {
   Val exists = index < itemCount(frame, kTokenItems);
   item = loadItem(frame, kTokenItems, index);
   table = e.at(pageTableOf(frame, item.sequence), item.firstPage, sizeof(int32_t));
-  Val pages = frame.stepPointer(offsetof(DeviceStep, pageTable));
-  firstPage = e.load(e.i32(), e.select(exists, table, pages));
-  // The cache was, too, but for the last tokens: a page may be on its way to the second-level
-  // cache.
-  e.ifThen(e.logicalAnd(isFetcher, exists), [&] { prefetchPage(firstPage); });
-  e.waitForPrevious();
+  // The cache was, too, but for the last tokens.
+  Val old = e.maximum(oldPages(frame, item.position) - item.firstPage, e.i32(0));
+  early = e.minimum(old, e.minimum(item.pages, e.i32(kStages)));
+  e.ifThen(e.logicalAnd(isFetcher, exists), [&] { fetchOldPages(); });
+  // Blocks without an item make room for what comes next. One block must wait: the next kernel
+  // waits for this one alone.
+  e.ifThen(e.logicalOr(exists, e.blockId() == 0), [&] { e.waitForPrevious(); });
   e.ifThen(exists, [&] {
     e.ifThen(isFetcher, [&] { fetchQueries(); });
     e.syncThreads();
@@ -57,26 +58,27 @@ void MlaDecodeBlock::emit() {
 }
 
 void MlaDecodeBlock::prepareBarriers() {
-  initBarrier(queriesBarrier(), 1);
-  for (Group group : {kLeft, kMiddle, kRight})
+  for (Group group : {kLeft, kMiddle, kRight}) {
+    initBarrier(queriesBarrier(group), 1);
     for (int64_t stage = 0; stage < kStages; ++stage) {
       initBarrier(fullBarrier(group, e.i32(stage)), 1);
       initBarrier(emptyBarrier(group, e.i32(stage)), kWarpgroup / 32);
     }
+  }
   fenceBarrierInit(e);
   fenceAsyncShared(e); // This thread fetches before the block meets.
   for (Map map : {kQueryMap, kRopeMap, kCacheMap})
     prefetchMap(frame.map(map));
 }
 
-Val MlaDecodeBlock::queriesBarrier() { return e.offset(shared, kBarriers); }
+Val MlaDecodeBlock::queriesBarrier(Group group) { return e.offset(shared, kBarriers + 8 * group); }
 
 Val MlaDecodeBlock::fullBarrier(Group group, Val stage) {
-  return e.at(e.offset(shared, kBarriers + 8 * (1 + group * kStages)), stage, 8);
+  return e.at(e.offset(shared, kBarriers + 8 * (kGroups + group * kStages)), stage, 8);
 }
 
 Val MlaDecodeBlock::emptyBarrier(Group group, Val stage) {
-  return e.at(e.offset(shared, kBarriers + 8 * (1 + (kGroups + group) * kStages)), stage, 8);
+  return e.at(e.offset(shared, kBarriers + 8 * (kGroups + (kGroups + group) * kStages)), stage, 8);
 }
 
 void MlaDecodeBlock::release(Group group, Val page) {
@@ -85,21 +87,32 @@ void MlaDecodeBlock::release(Group group, Val page) {
 
 Val MlaDecodeBlock::pageAddress(Val page) { return base + stageOf(page) * kPage + kPages; }
 
+/// What there is no room for, or may not be read yet, may be on its way to the second-level cache.
+void MlaDecodeBlock::fetchOldPages() {
+  e.forEach(e.i32(0), early, e.i32(1),
+            [&](Val page) { fetchPage(page, physicalPage(e, table, page)); });
+  e.forEach(early, e.minimum(early + kStages, item.pages), e.i32(1),
+            [&](Val page) { prefetchPage(physicalPage(e, table, page)); });
+}
+
 void MlaDecodeBlock::fetchQueries() {
-  Val barrier = queriesBarrier();
-  expectBytes(barrier, e.i32(kChunks * kChunk));
-  for (int64_t chunk = 0; chunk < kChunks; ++chunk) {
-    const bool isRope = chunk * kChunkColumns >= kLatent;
-    const TensorView &view = isRope ? problem.qRope : problem.q;
-    const int64_t start = chunk * kChunkColumns - (isRope ? kLatent : 0);
-    copyBoxIn(e.offset(shared, kQueries + chunk * kChunk), frame.map(isRope ? kRopeMap : kQueryMap),
-              {e.i32(view.offset + start), headGroup * kHeads, item.token}, barrier);
+  for (Group group : {kLeft, kMiddle, kRight}) {
+    Val barrier = queriesBarrier(group);
+    expectBytes(barrier, e.i32(static_cast<int64_t>(chunksOf(group).size()) * kChunk));
+    for (int64_t chunk : chunksOf(group)) {
+      const bool isRope = chunk * kChunkColumns >= kLatent;
+      const TensorView &view = isRope ? problem.qRope : problem.q;
+      const int64_t start = chunk * kChunkColumns - (isRope ? kLatent : 0);
+      copyBoxIn(e.offset(shared, kQueries + chunk * kChunk),
+                frame.map(isRope ? kRopeMap : kQueryMap),
+                {e.i32(view.offset + start), headGroup * kHeads, item.token}, barrier);
+    }
   }
 }
 
 void MlaDecodeBlock::fetchPages() {
   auto physical = [&](Val page) { return physicalPage(e, table, e.minimum(page, item.pages - 1)); };
-  e.forLoop(e.i32(0), item.pages, e.i32(1), {firstPage, physical(e.i32(1))},
+  e.forLoop(early, item.pages, e.i32(1), {physical(early), physical(early + 1)},
             [&](Val page, ArrayRef<Val> carried) {
               Val ahead = physical(page + kStages);
               fetchPage(page, carried[0]);

@@ -38,7 +38,7 @@ public:
   static constexpr int64_t kWeights = kPages + kStages * kPage; ///< P, as its fragments lie
   static constexpr int64_t kFactors = kWeights + kHeads * kPageTokens * 2;
   static constexpr int64_t kBarriers = kFactors + kWarpgroup * 8; ///< two factors a thread
-  static constexpr int64_t kSharedBytes = kBarriers + 8 * (1 + 6 * kStages);
+  static constexpr int64_t kSharedBytes = kBarriers + 8 * 3 * (1 + 2 * kStages);
 
   /// Tensor maps, in the order of the function's parameters.
   enum Map { kQueryMap, kRopeMap, kCacheMap };
@@ -66,12 +66,13 @@ private:
 
   // MlaDecodeBlock.cpp
   void prepareBarriers();
+  void fetchOldPages();
   void fetchQueries();
   void fetchPages();
   void fetchPage(Val page, Val physical);
   void prefetchPage(Val physical);
 
-  Val queriesBarrier();
+  Val queriesBarrier(Group group);
   Val fullBarrier(Group group, Val stage);
   Val emptyBarrier(Group group, Val stage);
   void release(Group group, Val page);
@@ -96,7 +97,7 @@ private:
     Vals packed;     ///< P in bf16, as fragments of A
     RowPair factors; ///< by which what was summed before must be multiplied
   };
-  Accumulator startScores(Val page);
+  Accumulator startScores(Val page, bool isFirst = false);
   void maskTail(Accumulator &scores);
   Weights weigh(ScoreState &state);
   void publish(const Weights &weights);
@@ -132,8 +133,8 @@ private:
   Val row, column;  ///< of a thread's first element in a fragment: row, and which column pair
   Val headGroup;    ///< index of the block's heads
   ItemValues item;
-  Val table;     ///< address of the page table's entry of the item's first page
-  Val firstPage; ///< physical
+  Val table; ///< address of the page table's entry of the item's first page
+  Val early; ///< pages that are fetched before the kernel before has ended
 };
 
 } // namespace epigraph::cuda

@@ -22,14 +22,16 @@ MlaDecodeBlock::ScoreState MlaDecodeBlock::ScoreState::unpack(ArrayRef<Val> valu
   return state;
 }
 
-/// Starts S = Q K^T of `page`.
-Accumulator MlaDecodeBlock::startScores(Val page) {
+/// Starts S = Q K^T of `page`. The queries come in the order in which the first page meets them.
+Accumulator MlaDecodeBlock::startScores(Val page, bool isFirst) {
   Accumulator scores = undefinedAccumulator(e, kPageTokens);
   // Held in registers over the loop, the descriptors of all chunks would spill.
   Val queries = descriptor(e.opaque(base) + kQueries);
   Val keys = descriptor(pageAddress(page));
   bool accumulate = false;
   for (Group group : {kLeft, kMiddle, kRight}) {
+    if (isFirst)
+      wait(queriesBarrier(group), e.i32(0));
     wait(fullBarrier(group, stageOf(page)), parityOf(page));
     fenceProducts(e);
     for (int64_t chunk : chunksOf(group))
@@ -73,9 +75,8 @@ void MlaDecodeBlock::publish(const Weights &weights) {
 }
 
 void MlaDecodeBlock::runScores() {
-  wait(queriesBarrier(), e.i32(0));
   ScoreState state;
-  state.scores = startScores(e.i32(0));
+  state.scores = startScores(e.i32(0), /*isFirst=*/true);
   waitForProducts(e, 0);
   pin(state.scores);
   state.softmax = RunningSoftmax::initial(e);

@@ -29,6 +29,15 @@ inline Val physicalPage(Emitter &e, Val table, Val page) {
   return e.load(e.i32(), e.at(table, page, sizeof(int32_t)));
 }
 
+/// How many pages of a sequence, from the first on, hold nothing that the step writes, one of whose
+/// tokens in it is at `position`: as many as if all tokens of the step were the sequence's. They
+/// may be read before waitForPrevious.
+inline Val oldPages(KernelFrame &frame, Val position) {
+  Emitter &e = frame.e;
+  Val newest = frame.stepInt(offsetof(DeviceStep, tokens));
+  return e.maximum(position + 1 - newest, e.i32(0)) / kPageTokens;
+}
+
 /// Token `row`'s position in its sequence.
 inline Val positionOfToken(KernelFrame &frame, Val row) {
   Val positions = frame.stepPointer(offsetof(DeviceStep, positions));

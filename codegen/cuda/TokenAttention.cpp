@@ -58,20 +58,22 @@ public:
     item = theItem;
     keyHead = theKeyHead;
     firstHead = theFirstHead;
-    const CopyThreads threads{e.threadId(), kThreads};
+    findPages();
+    // The step's arrays were there before its first kernel, and so was the cache but for the last
+    // tokens.
+    firstCopies(/*ofOld=*/true);
+    commitAsync(e);
+    e.waitForPrevious();
     Val heads = (keyHead + 1) * problem.headsOfKey() - firstHead;
-    copyRows(e, threads, headsOfRow(frame, problem.q, item.token, firstHead, kRows), shared,
-             warp.keyStride(), heads);
-    if (problem.qEnd)
-      copyRows(e, threads, headsOfRow(frame, *problem.qEnd, item.token, firstHead, kRows),
-               e.offset(shared, problem.q.shape.back() * 2), warp.keyStride(), heads);
+    copyQueries(heads);
+    firstCopies(/*ofOld=*/false);
+    meetWithQueries();
     shareResult(attendPages());
     forResult(heads);
   }
 
 private:
-  /// The warp's attention to its part of the item's pages.
-  WarpState attendPages() {
+  void findPages() {
     table = pageTableOf(frame, item.sequence);
     lastPage = item.firstPage + item.pages;
     firstPage = item.firstPage;
@@ -80,8 +82,33 @@ private:
       firstPage = e.minimum(e.maximum(firstPage, start / kPageTokens), lastPage);
     }
     for (int64_t step = 0; step < kStages - 1; ++step)
-      startStep(firstPage + step, e.i32(step), physicalAt(firstPage + step));
-    commitQueriesAndMeet();
+      firstPhysical.push_back(physicalAt(firstPage + step));
+  }
+
+  void copyQueries(Val heads) {
+    const CopyThreads threads{e.threadId(), kThreads};
+    copyRows(e, threads, headsOfRow(frame, problem.q, item.token, firstHead, kRows), shared,
+             warp.keyStride(), heads);
+    if (problem.qEnd)
+      copyRows(e, threads, headsOfRow(frame, *problem.qEnd, item.token, firstHead, kRows),
+               e.offset(shared, problem.q.shape.back() * 2), warp.keyStride(), heads);
+  }
+
+  /// Starts the copies of all steps of the ring but one: of pages that the step does not write, or
+  /// of the others, which it commits.
+  void firstCopies(bool ofOld) {
+    Val old = e.minimum(oldPages(frame, item.position), lastPage);
+    for (int64_t step = 0; step < kStages - 1; ++step) {
+      Val page = firstPage + step;
+      Val isHere = ofOld ? page < old : e.logicalAnd(page >= old, page < lastPage);
+      e.ifThen(isHere, [&] { copyStep(page, e.i32(step), firstPhysical[step]); });
+      if (!ofOld)
+        commitAsync(e);
+    }
+  }
+
+  /// The warp's attention to its part of the item's pages.
+  WarpState attendPages() {
     Vals carried = warp.initial().pack();
     carried.push_back(physicalAt(firstPage + (kStages - 1)));
     Vals state = e.forLoop(
@@ -100,8 +127,8 @@ private:
     return WarpState::unpack(ArrayRef(state).drop_back());
   }
 
-  /// The queries' copies are in the first group, of each thread; all warps read all of them.
-  void commitQueriesAndMeet() {
+  /// The queries' copies are in the group of the first step; all warps read all of them.
+  void meetWithQueries() {
     waitForAsync(e, kStages - 2);
     e.syncThreads();
   }
@@ -118,17 +145,19 @@ private:
 
   /// Starts the copies of the warp's tokens of `page`, if the item has it, and commits.
   void startStep(Val page, Val stage, Val physical) {
-    e.ifThen(page < lastPage, [&] {
-      const CopyThreads threads{e.lane(), 32};
-      Val first = e.warp() * kTokens;
-      Val tokens = item.position + 1 - page * kPageTokens - first;
-      Val keys = stageAddress(stage), values = e.offset(keys, kTokens * warp.keyStride());
-      copyRows(e, threads, problem.keys(frame, physical, first, keyHead, kTokens), keys,
-               warp.keyStride(), tokens);
-      copyRows(e, threads, problem.values(frame, physical, first, keyHead, kTokens), values,
-               warp.valueStride(), tokens);
-    });
+    e.ifThen(page < lastPage, [&] { copyStep(page, stage, physical); });
     commitAsync(e);
+  }
+
+  void copyStep(Val page, Val stage, Val physical) {
+    const CopyThreads threads{e.lane(), 32};
+    Val first = e.warp() * kTokens;
+    Val tokens = item.position + 1 - page * kPageTokens - first;
+    Val keys = stageAddress(stage), values = e.offset(keys, kTokens * warp.keyStride());
+    copyRows(e, threads, problem.keys(frame, physical, first, keyHead, kTokens), keys,
+             warp.keyStride(), tokens);
+    copyRows(e, threads, problem.values(frame, physical, first, keyHead, kTokens), values,
+             warp.valueStride(), tokens);
   }
 
   WarpState addStep(Val page, Val stage, ArrayRef<Val> carried) {
@@ -223,6 +252,7 @@ private:
   ItemValues item;
   Val keyHead, firstHead;
   Val table, firstPage, lastPage;
+  Vals firstPhysical; ///< the pages of the ring's first steps
 };
 
 } // namespace
@@ -239,14 +269,19 @@ void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) 
   assembly.addFunction(spec, [&](KernelFrame &frame) {
     Emitter &e = frame.e;
     e.allowNext();
-    e.waitForPrevious();
     Val index = e.blockId() / columns, column = e.blockId() % columns;
     Val keyHead = column / blocksOfKey;
     Val firstHead = keyHead * problem.headsOfKey() + (column % blocksOfKey) * kRows;
-    e.ifThen(index < itemCount(frame, kTokenItems), [&] {
-      ItemValues item = loadItem(frame, kTokenItems, index);
-      TokenBlock(frame, problem).emit(item, keyHead, firstHead);
-    });
+    Val exists = index < itemCount(frame, kTokenItems);
+    // Blocks without an item make room for what comes next. One block must wait: the next kernel
+    // waits for this one alone.
+    e.ifElse(
+        exists,
+        [&] {
+          ItemValues item = loadItem(frame, kTokenItems, index);
+          TokenBlock(frame, problem).emit(item, keyHead, firstHead);
+        },
+        [&] { e.ifThen(e.blockId() == 0, [&] { e.waitForPrevious(); }); });
   });
   const AttentionPartials partials{problem.heads, problem.value,
                                    Float32Type::get(assembly.kernel.getContext())};

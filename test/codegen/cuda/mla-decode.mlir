@@ -3,19 +3,23 @@
 // RUN: FileCheck %s --input-file=%t/kernels.ptx
 // RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
 
-// Where the block's pages are is read before the kernel before has ended; the cache after. Sums never leave registers.
+// Pages that the step does not write are fetched before the kernel before has ended; queries after. Sums never leave registers.
 // CHECK-LABEL: .entry decode(
 // CHECK: griddepcontrol.launch_dependents
+// CHECK: cp.async.bulk.tensor.2d
+// CHECK: cp.async.bulk.prefetch.tensor.2d
 // CHECK: griddepcontrol.wait
 // CHECK-DAG: cp.async.bulk.tensor.3d
 // CHECK-DAG: cp.async.bulk.tensor.2d
-// CHECK-DAG: cp.async.bulk.prefetch.tensor.2d
 // CHECK-DAG: setmaxnreg.dec.sync.aligned.u32 40
 // CHECK-DAG: wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16
 // CHECK-DAG: wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16
 // CHECK-DAG: wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16
 // CHECK-NOT: .local
+// The merge lets the next kernel start first of all.
 // CHECK-LABEL: .entry decode_merge(
+// CHECK: griddepcontrol.launch_dependents
+// CHECK: griddepcontrol.wait
 
 // Two blocks of 64 heads for each item; then the merge, which the items share.
 // JSON: "symbol": "decode"
