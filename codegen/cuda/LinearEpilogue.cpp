@@ -151,14 +151,20 @@ LogicalResult LinearEpilogue::readQuantize(KernelAssembly &assembly, epi::Quanti
   FailureOr<unsigned> scales = assembly.yieldedAs(op, op.getScales());
   if (failed(scales))
     return failure();
-  if (!isComputed(op.getX()) || op.getBlock() != ArrayRef<int64_t>{1, epi::kScaleBlock} ||
-      problem.kind == LinearKind::Heads)
+  Value x = op.getX();
+  bool hasBlocks = op.getBlock() == ArrayRef<int64_t>{1, epi::kScaleBlock};
+  if (problem.kind == LinearKind::Heads) {
+    auto flat = x.getDefiningOp<epi::ReshapeOp>();
+    x = flat ? flat.getX() : Value();
+    hasBlocks = hasBlocks && columns() % epi::kScaleBlock == 0;
+  }
+  if (!x || !isComputed(x) || !hasBlocks)
     return op.emitError("CUDA kernel @")
            << assembly.kernel.getSymName()
-           << " can quantize only what it makes of a projection's result without heads, in blocks "
-              "of 1x128; outline it as a kernel of its own";
+           << " can quantize only what it makes of a projection's result, in blocks of 1x128 that "
+              "are of one head; outline it as a kernel of its own";
   quantization = Quantized{*values, *scales};
-  yields.push_back({op.getX(), std::nullopt});
+  yields.push_back({x, std::nullopt});
   return success();
 }
 
@@ -199,6 +205,32 @@ void LinearEpilogue::storeValues(KernelFrame &frame, const Yielded &yielded, Arr
   const int64_t bytes = bytesOf(element);
   storeFloats(frame.e, element, values, resultAddress(frame, *yielded.result, place),
               std::gcd(std::gcd(columns(), place.count) * bytes, kBaseAlignment));
+}
+
+void LinearEpilogue::storeQuantized(KernelFrame &frame, ArrayRef<Val> values,
+                                    const ResultPlace &place, Val exists) const {
+  Emitter &e = frame.e;
+  const int64_t lanes = epi::kScaleBlock / static_cast<int64_t>(values.size());
+  Val amax = e.f32(epi::kLeastAmax);
+  for (Val value : values)
+    amax = e.maximum(amax, e.select(exists, e.abs(value), e.f32(0.0)));
+  Val scale = e.warpMax(amax, lanes) / e.f32(epi::kLargestF8E4M3);
+  Val inverse = e.f32(1.0) / scale;
+  Vals pairs;
+  for (size_t i = 0; i < values.size(); i += 2)
+    pairs.push_back(e.packE4m3(quotient(e, values[i], scale, inverse),
+                               quotient(e, values[i + 1], scale, inverse)));
+  e.ifThen(exists, [&] {
+    e.store(e.bitcast(e.vector(e.i32(), static_cast<int64_t>(pairs.size()) / 2), e.pack(pairs)),
+            resultAddress(frame, quantization->values, place));
+    Val block = place.column / epi::kScaleBlock;
+    if (problem.kind == LinearKind::Heads)
+      block = place.matrix * (columns() / epi::kScaleBlock) + block;
+    e.ifThen(place.column % epi::kScaleBlock == 0, [&] {
+      Val element = block * frame.capacity() + place.row;
+      e.store(scale, e.at(frame.result(quantization->scales), element, 4));
+    });
+  });
 }
 
 Val LinearEpilogue::resultAddress(KernelFrame &frame, unsigned result,

@@ -36,7 +36,8 @@ public:
   /// Whether the sums are stored as they are, once rounded: as result 0, and nothing else.
   bool isPlain() const;
   /// The results that hold what epi.quantize makes: e4m3 values, and their scales (column-major:
-  /// block b of row r at element b * capacity + r). None if the kernel does not quantize.
+  /// block b of row r at element b * capacity + r). Of heads, those of a row one after the other.
+  /// None if the kernel does not quantize.
   struct Quantized {
     unsigned values, scales;
   };
@@ -62,6 +63,10 @@ public:
   /// Stores values of one of yielded() as it was evaluated.
   void storeValues(KernelFrame &frame, const Yielded &yielded, llvm::ArrayRef<Val> values,
                    const ResultPlace &place) const;
+  /// Quantizes 8 values of `place` of the one of yielded() that has no result, and stores them and
+  /// their scale where `exists`. 16 neighbouring lanes have the 128 columns that share a scale.
+  void storeQuantized(KernelFrame &frame, llvm::ArrayRef<Val> values, const ResultPlace &place,
+                      Val exists) const;
   /// The address of a result's element at `place`.
   Val resultAddress(KernelFrame &frame, unsigned result, const ResultPlace &place) const;
 

@@ -2,6 +2,7 @@
 // weights through single warps, many are tiles of wgmma, and what neither can take has a form for
 // everything.
 #include "codegen/cuda/GeneralLinear.h"
+#include "codegen/cuda/HeadLinear.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/LinearForms.h"
 #include "codegen/cuda/WideLinear.h"
@@ -103,6 +104,11 @@ LogicalResult buildLinear(KernelAssembly &assembly, Operation *op) {
   FailureOr<bool> isRequested = addRequested(assembly, *problem, *epilogue);
   if (failed(isRequested) || *isRequested)
     return success(succeeded(isRequested));
+
+  if (canBeOfHeads(*problem, *epilogue, assembly.target)) {
+    addHeadLinear(assembly, *problem, *epilogue);
+    return success();
+  }
 
   const std::vector<FormChoice> choices = chooseForms(*problem, *epilogue, assembly.target);
   int64_t fewerRows = 0;

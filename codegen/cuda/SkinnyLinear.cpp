@@ -42,11 +42,7 @@ void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue
 
 /// Blocks that a multiprocessor holds at once, by the registers of their sums; those of FP8 have
 /// sums of a block of K beside those of all blocks, and those of groups have places in the list.
-/// Heads are many short blocks, all of which should have asked for their weights before the kernel
-/// before has ended.
 int64_t blocksOfCore(const LinearProblem &problem, const SkinnyLayout &layout) {
-  if (problem.kind == LinearKind::Heads && layout.accumulators() == 1)
-    return 4;
   const bool isTight = layout.accumulators() * (layout.isFp8 ? 2 : 1) >= 4;
   const bool isGrouped = problem.kind == LinearKind::Grouped;
   return isTight || (isGrouped && layout.tile.rows > 8) ? 1 : 2;

@@ -267,7 +267,7 @@ void WideStore::drainRows(const Slab &slab, const WorkTile &tile, ArrayRef<Val> 
         e.ifThen(piece.exists,
                  [&] { kernel.epilogue.storeValues(kernel.frame, yielded, values, piece.place); });
       else
-        storeQuantized(values, piece.place, piece.exists);
+        kernel.epilogue.storeQuantized(kernel.frame, values, piece.place, piece.exists);
     }
 }
 
@@ -288,28 +288,6 @@ Vals WideStore::loadSums(const Slab &slab, Val slabRow, int64_t part) {
       sum = sum + x;
   }
   return sums;
-}
-
-/// A thread has 8 of the 128 columns that share a scale: 16 neighbouring lanes have them all.
-void WideStore::storeQuantized(ArrayRef<Val> values, const ResultPlace &place, Val exists) {
-  const LinearEpilogue::Quantized &results = *kernel.epilogue.quantized();
-  const int64_t lanes = epi::kScaleBlock / kChunk;
-  Val amax = e.f32(epi::kLeastAmax);
-  for (Val value : values)
-    amax = e.maximum(amax, e.select(exists, e.abs(value), e.f32(0.0)));
-  Val scale = e.warpMax(amax, lanes) / e.f32(epi::kLargestF8E4M3);
-  Val inverse = e.f32(1.0) / scale;
-  Vals pairs;
-  for (int64_t i = 0; i < kChunk; i += 2)
-    pairs.push_back(e.packE4m3(quotient(e, values[i], scale, inverse),
-                               quotient(e, values[i + 1], scale, inverse)));
-  e.ifThen(exists, [&] {
-    e.store(e.bitcast(e.vector(e.i32(), 2), e.pack(pairs)),
-            kernel.epilogue.resultAddress(kernel.frame, results.values, place));
-    Val element = place.column / epi::kScaleBlock * kernel.frame.capacity() + place.row;
-    e.ifThen(chunk == 0,
-             [&] { e.store(scale, e.at(kernel.frame.result(results.scales), element, 4)); });
-  });
 }
 
 } // namespace epigraph::cuda

@@ -42,7 +42,6 @@ private:
   /// Register `reg` of the 8 columns from `column` of a part on; swapped: of the 8 rows from `row`.
   Val fragmentOf(llvm::ArrayRef<Accumulator> sums, int64_t part, int64_t column, int64_t row,
                  int64_t reg) const;
-  void storeQuantized(llvm::ArrayRef<Val> values, const ResultPlace &place, Val exists);
 
   // Of a streamed projection.
   Val partialOf(Val share);
