@@ -1,6 +1,7 @@
 // Anchored at the quantization: the operation, or group, that makes its operand becomes a group
-// with the quantization in it. A value that nothing else reads is not stored wide any more. Cost:
-// linear.
+// with the quantization in it, and so do heads that it reads one after the other. A value that
+// nothing else reads is not stored wide any more. Cost: linear.
+#include "dialects/epi/Scales.h"
 #include "passes/PassRemarks.h"
 #include "passes/graph/FusionGroup.h"
 #include "passes/graph/RowGroup.h"
@@ -23,6 +24,34 @@ constexpr llvm::StringLiteral kPass = "epi-fuse-quantize";
 /// Whether a kernel around `op` has the columns of a row together, so that it can quantize them.
 bool hasWholeBlocks(Operation *op) {
   return isRowOp(op) || isRowView(op) || isa<epi::LinearOp, epi::GroupedLinearOp>(op);
+}
+
+/// Whether kernels can have all columns of a head that share scales: a head's matrix is no larger
+/// than the fast memory of a block holds beside other things, in pieces of 64 bytes along its
+/// depth.
+bool hasWholeBlocks(epi::HeadLinearOp op) {
+  constexpr int64_t kMostBytes = 128 << 10, kPiece = 64;
+  auto type = cast<RankedTensorType>(op.getW().getType());
+  const int64_t columns = type.getDimSize(1), bytes = type.getDimSize(2) * 2;
+  return type.getElementType().isBF16() && columns % epi::kScaleBlock == 0 && bytes % kPiece == 0 &&
+         columns * bytes <= kMostBytes;
+}
+
+/// The projection of heads whose rows, made flat, `quantize` alone reads, if it can be computed
+/// with that; else null.
+epi::HeadLinearOp matchHeads(epi::QuantizeOp quantize) {
+  auto flat = quantize.getX().getDefiningOp<epi::ReshapeOp>();
+  if (!flat || !flat->hasOneUse() || flat->getBlock() != quantize->getBlock())
+    return nullptr;
+  auto heads = flat.getX().getDefiningOp<epi::HeadLinearOp>();
+  if (!heads || !heads->hasOneUse() || heads->getBlock() != quantize->getBlock() ||
+      quantize.getBlock() != ArrayRef<int64_t>{1, epi::kScaleBlock})
+    return nullptr;
+  if (!hasWholeBlocks(heads)) {
+    reportMissed(kPass, quantize, "the kernel of the heads has no whole blocks of a row");
+    return nullptr;
+  }
+  return heads;
 }
 
 /// What `quantize` can be computed with, or null.
@@ -72,7 +101,9 @@ struct FuseQuantizePass : epigraph::impl::FuseQuantizePassBase<FuseQuantizePass>
     numGroups = numBytes = 0;
     for (auto function : getOperation().getOps<func::FuncOp>())
       for (auto quantize : llvm::to_vector(function.getOps<epi::QuantizeOp>()))
-        if (Operation *producer = matchProducer(quantize))
+        if (auto heads = matchHeads(quantize))
+          fuseHeads(quantize, heads);
+        else if (Operation *producer = matchProducer(quantize))
           fuse(quantize, producer);
     reportStatistics(*this, getOperation())
         << metric("groups", numGroups) << metric("row-bytes", numBytes);
@@ -87,6 +118,18 @@ struct FuseQuantizePass : epigraph::impl::FuseQuantizePassBase<FuseQuantizePass>
     if (!group)
       group = wrapInGroup(producer);
     quantizeResult(group, cast<OpResult>(quantize.getX()).getResultNumber(), quantize);
+  }
+
+  void fuseHeads(epi::QuantizeOp quantize, epi::HeadLinearOp heads) {
+    numBytes += 2 * bytesOfRow(quantize.getX().getType());
+    ++numGroups;
+    Operation *flat = *heads->user_begin();
+    OpBuilder builder(quantize);
+    epi::FusedOp group = formFusionGroup(builder, "head_linear_quantize", {heads, flat, quantize},
+                                         quantize.getResults());
+    quantize.replaceAllUsesWith(group.getResults());
+    for (Operation *op : {quantize.getOperation(), flat, heads.getOperation()})
+      op->erase();
   }
 
   size_t numGroups = 0, numBytes = 0;

@@ -76,8 +76,10 @@ def FuseQuantizePass : Pass<"epi-fuse-quantize", "::mlir::ModuleOp"> {
   let description = [{
     An `epi.quantize` goes into the fusion group, or joins the operation, that makes its operand: row-wise operations and norms, and
     projections with what follows them. So a row is quantized where it is in registers, and what nothing else reads is
-    never stored wide. Kernels around heads or attention have no whole blocks of a row; what they make, and what is only viewed (split, reshape), is
-    quantized by a kernel of its own.
+    never stored wide. It goes into an `epi.head_linear`, too, whose heads it alone reads one after the other
+    ("head_linear_quantize"): where a head's columns are whole blocks of 128, and its matrix (bf16, up to 128 KiB, rows a multiple of 64 bytes) fits the
+    fast memory that a block of a target's kernel has. Other kernels around heads, and those of attention, have no whole blocks of
+    a row; what they make, and what is only viewed (split, reshape), is quantized by a kernel of its own.
 
     Precondition: kernels are fused otherwise. Postcondition: no quantization reads what a row-wise operation, projection or
     group of such made in its block. Leaves alone: everything else.

@@ -2,7 +2,8 @@
 // RUN: epigraph-opt %s --epi-fuse-quantize --remarks-filter=.* -o /dev/null 2>&1 | FileCheck %s --check-prefix=STATS
 
 // STATS: Category:epi-fuse-quantize {{.*}}the kernel that makes its operand has no whole blocks of a row
-// STATS: Category:epi-fuse-quantize | groups=4, row-bytes=1792
+// STATS: Category:epi-fuse-quantize {{.*}}the kernel of the heads has no whole blocks of a row
+// STATS: Category:epi-fuse-quantize | groups=5, row-bytes=2816
 
 // The norm alone: nothing else reads it, so it is not stored.
 // CHECK-LABEL: func.func @norm
@@ -61,4 +62,37 @@ func.func @views_and_heads(%x: tensor<?x256xbf16>, %w: tensor<128x128xbf16>, %h:
   %e = epi.silu %b : tensor<?x128xbf16>
   %q4, %s4 = epi.quantize %e {block = array<i64: 1, 128>} : tensor<?x128xbf16> -> tensor<?x128xf8E4M3FN>, tensor<?x1xf32>
   return %q, %q2, %q3, %q4 : tensor<?x128xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xf8E4M3FN>
+}
+
+// Heads of whole blocks, read one after the other.
+// CHECK-LABEL: func.func @heads
+// CHECK:         %[[F:.*]]:2 = epi.fused "head_linear_quantize"(%{{.*}}, %{{.*}}) : (tensor<?x2x512xbf16>, tensor<2x128x512xbf16>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
+// CHECK:           %[[H:.*]] = epi.head_linear
+// CHECK-NEXT:      %[[R:.*]] = epi.reshape %[[H]]
+// CHECK-NEXT:      %[[Q:.*]], %[[S:.*]] = epi.quantize %[[R]]
+// CHECK-NEXT:      epi.yield %[[Q]], %[[S]]
+// CHECK:         return %[[F]]#0, %[[F]]#1
+func.func @heads(%x: tensor<?x2x512xbf16>, %w: tensor<2x128x512xbf16>) -> (tensor<?x256xf8E4M3FN>, tensor<?x2xf32>) {
+  %h = epi.head_linear %x, %w : (tensor<?x2x512xbf16>, tensor<2x128x512xbf16>) -> tensor<?x2x128xbf16>
+  %r = epi.reshape %h : tensor<?x2x128xbf16> to tensor<?x256xbf16>
+  %q, %s = epi.quantize %r {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+  return %q, %s : tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+}
+
+// A matrix that is too large, heads that share blocks, heads that something else reads.
+// CHECK-LABEL: func.func @other_heads
+// CHECK-NOT:     epi.fused
+// CHECK:         return
+func.func @other_heads(%x: tensor<?x2x1024xbf16>, %w: tensor<2x128x1024xbf16>, %v: tensor<2x64x1024xbf16>)
+    -> (tensor<?x256xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xbf16>) {
+  %h = epi.head_linear %x, %w : (tensor<?x2x1024xbf16>, tensor<2x128x1024xbf16>) -> tensor<?x2x128xbf16>
+  %r = epi.reshape %h : tensor<?x2x128xbf16> to tensor<?x256xbf16>
+  %q, %s = epi.quantize %r {block = array<i64: 1, 128>} : tensor<?x256xbf16> -> tensor<?x256xf8E4M3FN>, tensor<?x2xf32>
+  %h2 = epi.head_linear %x, %v : (tensor<?x2x1024xbf16>, tensor<2x64x1024xbf16>) -> tensor<?x2x64xbf16>
+  %r2 = epi.reshape %h2 : tensor<?x2x64xbf16> to tensor<?x128xbf16>
+  %q2, %s2 = epi.quantize %r2 {block = array<i64: 1, 128>} : tensor<?x128xbf16> -> tensor<?x128xf8E4M3FN>, tensor<?x1xf32>
+  %h3 = epi.head_linear %x, %v : (tensor<?x2x1024xbf16>, tensor<2x64x1024xbf16>) -> tensor<?x2x64xbf16>
+  %r3 = epi.reshape %h3 : tensor<?x2x64xbf16> to tensor<?x128xbf16>
+  %q3, %s3 = epi.quantize %r3 {block = array<i64: 1, 128>} : tensor<?x128xbf16> -> tensor<?x128xf8E4M3FN>, tensor<?x1xf32>
+  return %q, %q2, %q3, %r3 : tensor<?x256xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xf8E4M3FN>, tensor<?x128xbf16>
 }
