@@ -42,6 +42,11 @@ Val roundTo(Emitter &e, Type element, Val x) {
   return element.isF32() ? x : e.toF32(e.fromF32(x, element));
 }
 
+std::pair<Val, Val> rotatePair(Val a, Val b, Val cosine, Val sine) {
+  Emitter &e = a.owner();
+  return {e.fma(a, cosine, e.negate(b * sine)), e.fma(b, cosine, a * sine)};
+}
+
 Val quotient(Emitter &e, Val x, Val divisor, Val inverse) {
   Val estimate = x * inverse;
   return e.fma(e.fma(e.negate(estimate), divisor, x), inverse, estimate);

@@ -15,6 +15,9 @@ Val computeElementwise(Emitter &e, mlir::Operation *op, mlir::ArrayRef<Val> oper
 /// float32 `x` as if it had been stored in `element` (bf16 or f32) and read again.
 Val roundTo(Emitter &e, mlir::Type element, Val x);
 
+/// (a, b) turned by the angle of `cosine` and `sine`.
+std::pair<Val, Val> rotatePair(Val a, Val b, Val cosine, Val sine);
+
 /// x / divisor, correctly rounded, from inverse = 1 / divisor (Markstein, 1990).
 Val quotient(Emitter &e, Val x, Val divisor, Val inverse);
 

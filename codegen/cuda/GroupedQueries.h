@@ -5,6 +5,7 @@
 
 #include "codegen/cuda/AttentionItems.h"
 #include "codegen/cuda/AttentionMerge.h"
+#include "codegen/cuda/QueryRotation.h"
 #include "codegen/cuda/WarpAttention.h"
 
 #include <optional>
@@ -23,6 +24,8 @@ struct GroupedQueries {
   std::optional<int64_t> window; ///< positions that a token sees at most
   /// The last elements of each query, [rows, heads, elements], where `q` has only those before.
   std::optional<TensorView> qEnd = std::nullopt;
+  /// What is to be done to `qEnd` first.
+  std::optional<QueryRotation> rotation = std::nullopt;
   /// Whether a value is the first part of its key, as the latent vector of an entry is.
   bool valuesInKeys = false;
 

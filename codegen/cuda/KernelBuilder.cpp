@@ -28,6 +28,14 @@ bool routesFor(Operation *anchor, Operation &op) {
   return permute && isa<epi::RouteOp>(anchor) && permute.getIds().getDefiningOp() == anchor;
 }
 
+/// Whether `op` is latent attention, in absorbed form, whose queries `anchor` rotates: one kernel
+/// does both.
+bool rotatesFor(Operation *anchor, Operation &op) {
+  auto attention = dyn_cast<epi::MlaAttentionOp>(op);
+  return attention && !attention.getUp() && isa<epi::RopeOp>(anchor) &&
+         attention.getQRope().getDefiningOp() == anchor;
+}
+
 LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
   if (isProjection(anchor))
     return buildLinear(assembly, anchor);
@@ -76,7 +84,8 @@ LogicalResult buildKernel(KernelAssembly &assembly) {
       isAlone = false;
       continue;
     }
-    if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)) && !routesFor(anchor, op))
+    if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)) && !routesFor(anchor, op) &&
+        !rotatesFor(anchor, op))
       return op.emitError("exec.kernel @")
              << kernel.getSymName() << " holds '" << op.getName() << "' beside '"
              << anchor->getName()

@@ -4,6 +4,9 @@
 #define EPIGRAPH_CODEGEN_CUDA_MLADECODE_H
 
 #include "codegen/cuda/AttentionMerge.h"
+#include "codegen/cuda/QueryRotation.h"
+
+#include <optional>
 
 namespace epigraph::cuda {
 
@@ -15,6 +18,8 @@ struct MlaDecodeProblem {
   unsigned result; ///< [rows, heads, latent]
   int64_t heads, latent, rope;
   double scale;
+  /// What is to be done to `qRope` first.
+  std::optional<QueryRotation> rotation;
 
   int64_t entry() const { return latent + rope; }
 };

@@ -58,6 +58,7 @@ void MlaDecodeBlock::emit() {
 }
 
 void MlaDecodeBlock::prepareBarriers() {
+  initBarrier(ropeBarrier(), 1);
   for (Group group : {kLeft, kMiddle, kRight}) {
     initBarrier(queriesBarrier(group), 1);
     for (int64_t stage = 0; stage < kStages; ++stage) {
@@ -72,13 +73,14 @@ void MlaDecodeBlock::prepareBarriers() {
 }
 
 Val MlaDecodeBlock::queriesBarrier(Group group) { return e.offset(shared, kBarriers + 8 * group); }
+Val MlaDecodeBlock::ropeBarrier() { return e.offset(shared, kBarriers + 8 * kGroups); }
 
 Val MlaDecodeBlock::fullBarrier(Group group, Val stage) {
-  return e.at(e.offset(shared, kBarriers + 8 * (kGroups + group * kStages)), stage, 8);
+  return e.at(e.offset(shared, kBarriers + 8 * (4 + group * kStages)), stage, 8);
 }
 
 Val MlaDecodeBlock::emptyBarrier(Group group, Val stage) {
-  return e.at(e.offset(shared, kBarriers + 8 * (kGroups + (kGroups + group) * kStages)), stage, 8);
+  return e.at(e.offset(shared, kBarriers + 8 * (4 + (kGroups + group) * kStages)), stage, 8);
 }
 
 void MlaDecodeBlock::release(Group group, Val page) {
@@ -95,18 +97,20 @@ void MlaDecodeBlock::fetchOldPages() {
             [&](Val page) { prefetchPage(physicalPage(e, table, page)); });
 }
 
+/// The rope chunk first: it may have to be rotated.
 void MlaDecodeBlock::fetchQueries() {
+  auto fetch = [&](int64_t chunk, Map map, int64_t column, Val barrier) {
+    copyBoxIn(e.offset(shared, kQueries + chunk * kChunk), frame.map(map),
+              {e.i32(column), headGroup * kHeads, item.token}, barrier);
+  };
+  expectBytes(ropeBarrier(), e.i32(kChunk));
+  fetch(kRopeChunk, kRopeMap, problem.qRope.offset, ropeBarrier());
   for (Group group : {kLeft, kMiddle, kRight}) {
-    Val barrier = queriesBarrier(group);
-    expectBytes(barrier, e.i32(static_cast<int64_t>(chunksOf(group).size()) * kChunk));
-    for (int64_t chunk : chunksOf(group)) {
-      const bool isRope = chunk * kChunkColumns >= kLatent;
-      const TensorView &view = isRope ? problem.qRope : problem.q;
-      const int64_t start = chunk * kChunkColumns - (isRope ? kLatent : 0);
-      copyBoxIn(e.offset(shared, kQueries + chunk * kChunk),
-                frame.map(isRope ? kRopeMap : kQueryMap),
-                {e.i32(view.offset + start), headGroup * kHeads, item.token}, barrier);
-    }
+    SmallVector<int64_t> chunks(chunksOf(group));
+    llvm::erase(chunks, kRopeChunk);
+    expectBytes(queriesBarrier(group), e.i32(static_cast<int64_t>(chunks.size()) * kChunk));
+    for (int64_t chunk : chunks)
+      fetch(chunk, kQueryMap, problem.q.offset + chunk * kChunkColumns, queriesBarrier(group));
   }
 }
 

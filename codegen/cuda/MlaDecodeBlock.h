@@ -38,7 +38,7 @@ public:
   static constexpr int64_t kWeights = kPages + kStages * kPage; ///< P, as its fragments lie
   static constexpr int64_t kFactors = kWeights + kHeads * kPageTokens * 2;
   static constexpr int64_t kBarriers = kFactors + kWarpgroup * 8; ///< two factors a thread
-  static constexpr int64_t kSharedBytes = kBarriers + 8 * 3 * (1 + 2 * kStages);
+  static constexpr int64_t kSharedBytes = kBarriers + 8 * (4 + 6 * kStages);
 
   /// Tensor maps, in the order of the function's parameters.
   enum Map { kQueryMap, kRopeMap, kCacheMap };
@@ -54,6 +54,7 @@ private:
   /// is freed by the scores' warpgroup, the others by the values'.
   enum Group { kLeft, kMiddle, kRight, kGroups };
   static llvm::ArrayRef<int64_t> chunksOf(Group group);
+  static constexpr int64_t kRopeChunk = kChunks - 1;
 
   // Barriers of the block's threads (Emitter::meet).
   enum NamedBarrier {
@@ -62,6 +63,7 @@ private:
     kScoresDone = 3, ///< and 4: by the parity of the page
     kLeftZeroed = 5,
     kRightZeroed = 6,
+    kQueriesRotated = 7,
   };
 
   // MlaDecodeBlock.cpp
@@ -72,7 +74,9 @@ private:
   void fetchPage(Val page, Val physical);
   void prefetchPage(Val physical);
 
+  /// Barriers of the queries' chunks: of each group those of the latent part, then the rope chunk.
   Val queriesBarrier(Group group);
+  Val ropeBarrier();
   Val fullBarrier(Group group, Val stage);
   Val emptyBarrier(Group group, Val stage);
   void release(Group group, Val page);
@@ -97,7 +101,9 @@ private:
     Vals packed;     ///< P in bf16, as fragments of A
     RowPair factors; ///< by which what was summed before must be multiplied
   };
-  Accumulator startScores(Val page, bool isFirst = false);
+  Accumulator startScores(Val page);
+  Accumulator startFirstScores();
+  void multiplyChunk(Accumulator &scores, Val queries, Val keys, int64_t chunk, bool accumulate);
   void maskTail(Accumulator &scores);
   Weights weigh(ScoreState &state);
   void publish(const Weights &weights);
@@ -105,6 +111,7 @@ private:
 
   // MlaDecodeValues.cpp
   void runValues();
+  void rotateQueries();
   void addRightColumns(Val page, Accumulator &middle, Accumulator &right, bool isLast);
 
   // MlaDecodeOutput.cpp

@@ -11,17 +11,37 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
+/// What `rope`, if there is one, does to queries.
+FailureOr<std::optional<QueryRotation>> readRotation(KernelAssembly &assembly, epi::RopeOp rope) {
+  if (!rope)
+    return std::optional<QueryRotation>();
+  FailureOr<TensorView> table = assembly.view(rope, rope.getTable(), "table");
+  if (failed(table))
+    return failure();
+  const int64_t elements = cast<RankedTensorType>(rope.getType()).getShape().back();
+  if (table->shape.back() != elements || elements % 16 != 0)
+    return rope.emitError("CUDA kernel @")
+           << assembly.kernel.getSymName()
+           << " can rotate queries only as a whole, of a multiple of 16 elements; outline the "
+              "rotation as a kernel of its own";
+  return std::optional(QueryRotation{*table, elements, rope.getInterleaved()});
+}
+
 FailureOr<MlaDecodeProblem> readProblem(KernelAssembly &assembly, epi::MlaAttentionOp op) {
   FailureOr<TensorView> q = queryView(assembly, op, op.getQ(), "q");
-  FailureOr<TensorView> qRope = queryView(assembly, op, op.getQRope(), "q_rope");
+  auto rope = op.getQRope().getDefiningOp<epi::RopeOp>();
+  FailureOr<std::optional<QueryRotation>> rotation = readRotation(assembly, rope);
+  FailureOr<TensorView> qRope =
+      queryView(assembly, op, rope ? rope.getX() : op.getQRope(), "q_rope");
   FailureOr<BlockArgument> cache = cacheArgument(assembly, op, op.getCache());
   FailureOr<unsigned> result = assembly.yieldedAs(op, op.getResult());
-  if (failed(q) || failed(qRope) || failed(cache) || failed(result))
+  if (failed(q) || failed(rotation) || failed(qRope) || failed(cache) || failed(result))
     return failure();
   auto type = cast<epi::MlaCacheType>(cache->getType());
   return MlaDecodeProblem{
       *q,          *qRope,           *cache,         *result,
-      q->shape[0], type.getLatent(), type.getRope(), op.getScale().convertToDouble()};
+      q->shape[0], type.getLatent(), type.getRope(), op.getScale().convertToDouble(),
+      *rotation};
 }
 
 /// As attention of grouped queries.
@@ -29,6 +49,7 @@ GroupedQueries groupedQueries(const MlaDecodeProblem &problem, Type resultType) 
   GroupedQueries queries;
   queries.q = problem.q;
   queries.qEnd = problem.qRope;
+  queries.rotation = problem.rotation;
   queries.cache = problem.cache;
   queries.result = problem.result;
   queries.resultType = resultType;

@@ -22,25 +22,49 @@ MlaDecodeBlock::ScoreState MlaDecodeBlock::ScoreState::unpack(ArrayRef<Val> valu
   return state;
 }
 
-/// Starts S = Q K^T of `page`. The queries come in the order in which the first page meets them.
-Accumulator MlaDecodeBlock::startScores(Val page, bool isFirst) {
+void MlaDecodeBlock::multiplyChunk(Accumulator &scores, Val queries, Val keys, int64_t chunk,
+                                   bool accumulate) {
+  for (int64_t step = 0; step < 4; ++step) {
+    const int64_t offset = chunk * kChunk / 16 + step * 2;
+    multiply(scores, queries + offset, keys + offset, MatrixType::BF16, accumulate || step > 0);
+  }
+}
+
+/// Starts S = Q K^T of `page`.
+Accumulator MlaDecodeBlock::startScores(Val page) {
   Accumulator scores = undefinedAccumulator(e, kPageTokens);
   // Held in registers over the loop, the descriptors of all chunks would spill.
   Val queries = descriptor(e.opaque(base) + kQueries);
   Val keys = descriptor(pageAddress(page));
-  bool accumulate = false;
   for (Group group : {kLeft, kMiddle, kRight}) {
-    if (isFirst)
-      wait(queriesBarrier(group), e.i32(0));
     wait(fullBarrier(group, stageOf(page)), parityOf(page));
     fenceProducts(e);
     for (int64_t chunk : chunksOf(group))
-      for (int64_t step = 0; step < 4; ++step) {
-        const int64_t offset = chunk * kChunk / 16 + step * 2;
-        multiply(scores, queries + offset, keys + offset, MatrixType::BF16, accumulate);
-        accumulate = true;
-      }
+      multiplyChunk(scores, queries, keys, chunk, /*accumulate=*/chunk > 0);
   }
+  commitProducts(e);
+  return scores;
+}
+
+/// The same of the first page, as queries come in. The rope chunk is the last, so that it can be
+/// rotated meanwhile.
+Accumulator MlaDecodeBlock::startFirstScores() {
+  Accumulator scores = undefinedAccumulator(e, kPageTokens);
+  Val queries = descriptor(base + kQueries), keys = descriptor(pageAddress(e.i32(0)));
+  for (Group group : {kLeft, kMiddle, kRight}) {
+    wait(queriesBarrier(group), e.i32(0));
+    wait(fullBarrier(group, e.i32(0)), e.i32(0));
+    fenceProducts(e);
+    for (int64_t chunk : chunksOf(group))
+      if (chunk != kRopeChunk)
+        multiplyChunk(scores, queries, keys, chunk, /*accumulate=*/chunk > 0);
+  }
+  if (problem.rotation)
+    e.meet(e.i32(kQueriesRotated), 2 * kWarpgroup);
+  else
+    wait(ropeBarrier(), e.i32(0));
+  fenceProducts(e);
+  multiplyChunk(scores, queries, keys, kRopeChunk, /*accumulate=*/true);
   commitProducts(e);
   return scores;
 }
@@ -76,7 +100,7 @@ void MlaDecodeBlock::publish(const Weights &weights) {
 
 void MlaDecodeBlock::runScores() {
   ScoreState state;
-  state.scores = startScores(e.i32(0), /*isFirst=*/true);
+  state.scores = startFirstScores();
   waitForProducts(e, 0);
   pin(state.scores);
   state.softmax = RunningSoftmax::initial(e);

@@ -50,7 +50,26 @@ void MlaDecodeBlock::addRightColumns(Val page, Accumulator &middle, Accumulator 
     release(kRight, page);
 }
 
+/// Turns the rope chunk of the queries where it lies, while the latent chunks are multiplied. Lines
+/// are swizzled by 128 bytes.
+void MlaDecodeBlock::rotateQueries() {
+  const QueryRotation &rotation = *problem.rotation;
+  const int64_t shares = rotation.shares();
+  Val share = thread % shares;
+  const QueryRotation::Angles angles = rotation.load(frame, item.position, share);
+  wait(ropeBarrier(), e.i32(0));
+  for (int64_t first = 0; first < kHeads; first += kWarpgroup / shares) {
+    Val head = thread / shares + first;
+    Val line = e.at(e.offset(shared, kQueries + kRopeChunk * kChunk), head, kChunkColumns * 2);
+    rotation.turn(angles, share, [&](Val number) { return e.at(line, number ^ (head & 7), 16); });
+  }
+  fenceAsyncShared(e);
+  e.arriveAt(e.i32(kQueriesRotated), 2 * kWarpgroup);
+}
+
 void MlaDecodeBlock::runValues() {
+  if (problem.rotation)
+    rotateQueries();
   auto step = [&](Val page, ArrayRef<Val> carried, bool isLast) {
     Accumulator middle{Vals(carried.take_front(kHalfRegisters))};
     Accumulator right{Vals(carried.drop_front(kHalfRegisters))};

@@ -1,5 +1,6 @@
 // Rotary position embedding: one row of the table for each token, applied to all of its heads.
 // A thread turns a few neighbouring pairs, or copies elements past the table's columns.
+#include "codegen/cuda/Elementwise.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/RowUnits.h"
 #include "runtime/artifact/KernelAbi.h"
@@ -50,11 +51,6 @@ public:
   }
 
 private:
-  /// (a, b) turned by the angle.
-  std::pair<Val, Val> turn(Val a, Val b, Val cosine, Val sine) {
-    return {e.fma(a, cosine, e.negate(b * sine)), e.fma(b, cosine, a * sine)};
-  }
-
   Vals loadFloats(Val address, int64_t count) {
     Type type = e.vector(r.x.elementType, count);
     return e.elements(e.toF32(e.load(type, address, LoadHint::Plain, r.access)));
@@ -81,7 +77,7 @@ private:
     auto [cosines, sines] = loadAngles(line, unit * (count / 2), count / 2);
     for (int64_t i = 0; i < count; i += 2)
       std::tie(values[i], values[i + 1]) =
-          turn(values[i], values[i + 1], cosines[i / 2], sines[i / 2]);
+          rotatePair(values[i], values[i + 1], cosines[i / 2], sines[i / 2]);
     storeFloats(values, e.at(y, unit, bytes));
   }
 
@@ -93,7 +89,7 @@ private:
     Vals low = loadFloats(from, count), high = loadFloats(e.offset(from, half), count);
     auto [cosines, sines] = loadAngles(line, unit * count, count);
     for (int64_t i = 0; i < count; ++i)
-      std::tie(low[i], high[i]) = turn(low[i], high[i], cosines[i], sines[i]);
+      std::tie(low[i], high[i]) = rotatePair(low[i], high[i], cosines[i], sines[i]);
     storeFloats(low, to);
     storeFloats(high, e.offset(to, half));
   }

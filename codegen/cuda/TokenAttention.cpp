@@ -68,6 +68,8 @@ public:
     copyQueries(heads);
     firstCopies(/*ofOld=*/false);
     meetWithQueries();
+    if (problem.rotation)
+      rotateQueries(*problem.rotation);
     shareResult(attendPages());
     forResult(heads);
   }
@@ -92,6 +94,17 @@ private:
     if (problem.qEnd)
       copyRows(e, threads, headsOfRow(frame, *problem.qEnd, item.token, firstHead, kRows),
                e.offset(shared, problem.q.shape.back() * 2), warp.keyStride(), heads);
+  }
+
+  void rotateQueries(const QueryRotation &rotation) {
+    const int64_t shares = rotation.shares(), start = problem.q.shape.back() * 2;
+    e.forEach(e.threadId(), e.i32(kRows * shares), e.i32(kThreads), [&](Val unit) {
+      Val share = unit % shares;
+      Val end = e.offset(e.at(shared, unit / shares, warp.keyStride()), start);
+      rotation.turn(rotation.load(frame, item.position, share), share,
+                    [&](Val number) { return e.at(end, number, 16); });
+    });
+    e.syncThreads();
   }
 
   /// Starts the copies of all steps of the ring but one: of pages that the step does not write, or

@@ -10,7 +10,7 @@ from harness import compiled, relative_error
 
 # bf16 rounds what the kernel reads back of weights and what it writes: 2^-9 each.
 TOLERANCE = 5e-3
-SCALES = {"latent_64_rope_16": 0.144, "latent_256_rope_32": 0.1}
+SCALES = {"latent_64_rope_16": 0.144, "latent_256_rope_32": 0.1, "rotated_latent_64": 0.144, "rotated_latent_256_halves": 0.1}
 
 
 def random_lengths(count: int, most: int, seed: int):
@@ -31,7 +31,8 @@ BATCHES = {
     "several tokens of a sequence": ([(100, 5), (0, 3), (62, 4)], 66),
     "more tokens than items": (random_lengths(70, 600, 1), 66),
 }
-KERNELS = ["heads_128", "heads_64", "heads_72", "heads_16_of_views", "latent_64_rope_16", "latent_256_rope_32"]
+ROTATED = ["rotated_heads_128", "rotated_heads_72_halves", "rotated_latent_64", "rotated_latent_256_halves"]
+KERNELS = ["heads_128", "heads_64", "heads_72", "heads_16_of_views", "latent_64_rope_16", "latent_256_rope_32", *ROTATED]
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,31 @@ class Problem:
         self.heads, self.latent = self.shape[1:]
         queries = torch.randn(batch.tokens, self.heads, entry, device="cuda") * sharpness
         self.queries = queries.to(torch.bfloat16)
+        if kernel.description["name"] in ROTATED:
+            self._rotate()
         self.cache = torch.full((batch.page_count * PAGE, entry), float("nan"), dtype=torch.bfloat16, device="cuda")
         for row, (old, new) in enumerate(batch.sequences):
             slots = batch.slots(row, old + new).cuda()
             self.cache[slots] = torch.randn(old + new, entry, device="cuda").to(torch.bfloat16)
 
+    def _rotate(self) -> None:
+        """Makes the rope parts what the kernel is to make of `x` by `table`."""
+        columns, (rows, dims) = (self.kernel.description["operands"][i]["shape"] for i in (0, 2))
+        self.x = torch.randn(self.batch.tokens, columns[1], device="cuda").to(torch.bfloat16)
+        angles = torch.randn(rows, dims // 2, device="cuda")
+        self.table = torch.cat([angles.cos(), angles.sin()], 1)
+        positions = torch.tensor(self.batch.positions, dtype=torch.long, device="cuda")
+        cosines, sines = self.table[positions].double()[:, None].chunk(2, -1)
+        rope = self.x.view(self.batch.tokens, self.heads, columns[1] // self.heads)[..., -dims:].double()
+        halves = self.kernel.description["name"].endswith("halves")
+        a, b = rope.chunk(2, -1) if halves else (rope[..., ::2], rope[..., 1::2])
+        pairs = [a * cosines - b * sines, b * cosines + a * sines]
+        turned = torch.cat(pairs, -1) if halves else torch.stack(pairs, -1).flatten(2)
+        self.queries[..., self.latent :] = turned.to(torch.bfloat16)
+
     def operands(self):
+        if self.kernel.description["name"] in ROTATED:
+            return [self.x, self.queries[..., : self.latent], self.table, self.cache]
         if self.kernel.description["name"] == "heads_16_of_views":
             return [self.queries.flatten(1), self.cache]
         return [self.queries[..., : self.latent], self.queries[..., self.latent :], self.cache]
@@ -112,3 +132,12 @@ def test_equal_runs_give_equal_bits(library, name):
     first = problem.found()
     for _ in range(20):
         assert torch.equal(problem.found(), first)
+
+
+def test_rotation_is_that_of_its_own_kernel(library):
+    problem = Problem(library["rotated_heads_128"], Batch([(1500, 1), (70, 1), (0, 1)]), seed=13)
+    found = problem.found()
+    rope = compiled("rope")["neighbours_of_view"]
+    (turned,) = rope(problem.x, problem.table[:8192], rows=problem.batch.tokens, batch=problem.batch)
+    (expected,) = library["heads_128"](problem.queries[..., :512], turned, problem.cache, rows=problem.batch.tokens, batch=problem.batch)
+    assert torch.equal(found, expected)

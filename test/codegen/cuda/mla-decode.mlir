@@ -32,3 +32,16 @@ exec.kernel @decode(%q: tensor<?x128x512xbf16>, %r: tensor<?x128x64xbf16>, %cach
   %o = epi.mla_attention %q, %r, %cache, %step {scale = 0.1 : f64} : (tensor<?x128x512xbf16>, tensor<?x128x64xbf16>, !epi.mla_cache<latent = 512, rope = 64, bf16>) -> tensor<?x128x512xbf16>
   exec.yield %o : tensor<?x128x512xbf16>
 }
+
+// Queries that the kernel rotates: where they lie, between their arrival and their products.
+// CHECK-LABEL: .entry rotated(
+// CHECK: griddepcontrol.wait
+// CHECK: fence.proxy.async.shared::cta
+// CHECK: bar.arrive
+// CHECK-NOT: .local
+// JSON: "symbol": "rotated"
+exec.kernel @rotated(%q: tensor<?x128x512xbf16>, %r: tensor<?x128x64xbf16>, %table: tensor<4096x64xf32>, %cache: !epi.mla_cache<latent = 512, rope = 64, bf16>, %step: !epi.step) -> tensor<?x128x512xbf16> {
+  %y = epi.rope %r, %table, %step {interleaved} : tensor<?x128x64xbf16>, tensor<4096x64xf32>
+  %o = epi.mla_attention %q, %y, %cache, %step {scale = 0.1 : f64} : (tensor<?x128x512xbf16>, tensor<?x128x64xbf16>, !epi.mla_cache<latent = 512, rope = 64, bf16>) -> tensor<?x128x512xbf16>
+  exec.yield %o : tensor<?x128x512xbf16>
+}
