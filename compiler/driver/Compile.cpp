@@ -177,6 +177,7 @@ absl::Status Compilation::preparePipeline() {
   pipeline_.fp8Activations = target_.cuda.has_value();
   pipeline_.gatedEpilogues = target_.cuda.has_value();
   pipeline_.appendsInRows = target_.cuda.has_value();
+  pipeline_.rotatesQueries = target_.cuda.has_value();
   pipeline_.fusedPermutation = target_.cuda.has_value();
   pipeline_.peerExchanges = target_.cuda.has_value();
   pipeline_.sampleOnTarget = target_.cuda.has_value();

@@ -72,6 +72,8 @@ static void listKernelFusion(PassList &passes, const PipelineOptions &options) {
     passes.optional(createFuseQuantizePass());
   if (options.appendsInRows)
     passes.optional(createFuseCacheAppendPass());
+  if (options.rotatesQueries)
+    passes.optional(createFuseQueryRotationPass());
 }
 
 static void listPartition(PassList &passes, const PipelineOptions &options) {

@@ -49,6 +49,8 @@ struct PipelineOptions {
   bool gatedEpilogues = false;
   /// Whether the target's kernel of rows rotates heads and appends to caches, too.
   bool appendsInRows = false;
+  /// Whether the target's kernel of latent attention in absorbed form rotates queries, too.
+  bool rotatesQueries = false;
   /// Whether a kernel can permute rows, or add up permuted ones, and compute on them.
   bool fusedPermutation = false;
   /// Whether the ranks' kernels exchange rows of experts through memory that they write for each

@@ -18,6 +18,7 @@ std::vector<ListedPass> allPasses() {
   all.fp8Activations = true;
   all.gatedEpilogues = true;
   all.appendsInRows = true;
+  all.rotatesQueries = true;
   all.fusedPermutation = true;
   all.peerExchanges = true;
   all.sampleOnTarget = true;

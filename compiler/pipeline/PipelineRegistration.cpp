@@ -58,6 +58,9 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
   Option<bool> appendsInRows{*this, "appends-in-rows",
                              llvm::cl::desc("row groups rotate heads and append to caches"),
                              llvm::cl::init(false)};
+  Option<bool> rotatesQueries{*this, "rotates-queries",
+                              llvm::cl::desc("latent attention rotates queries"),
+                              llvm::cl::init(false)};
   Option<bool> fusedPermutation{*this, "fused-permutation",
                                 llvm::cl::desc("kernels permute rows and compute on them"),
                                 llvm::cl::init(false)};
@@ -87,6 +90,7 @@ struct TextualOptions : PassPipelineOptions<TextualOptions> {
     options.fp8Activations = fp8Activations;
     options.gatedEpilogues = gatedEpilogues;
     options.appendsInRows = appendsInRows;
+    options.rotatesQueries = rotatesQueries;
     options.fusedPermutation = fusedPermutation;
     options.peerExchanges = peerExchanges;
     options.sampleOnTarget = sampleOnTarget;

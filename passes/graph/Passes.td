@@ -286,4 +286,22 @@ def FuseCacheAppendPass : Pass<"epi-fuse-cache-append", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
 }
 
+def FuseQueryRotationPass : Pass<"epi-fuse-query-rotation", "::mlir::ModuleOp"> {
+  let summary = "rotates queries of latent attention in the kernel that attends";
+  let description = [{
+    An `epi.rope` of the last part of queries that an `epi.mla_attention` in absorbed form alone reads becomes one `epi.fused` group with
+    it, "rope_mla_attention": the kernel turns the queries where it has them to attend, and they are not stored in between. For
+    targets whose kernel of latent attention can do so, as CUDA's; a decoding step of few sequences is as long as its kernels are
+    many.
+
+    Precondition: forms of attention are chosen (--epi-choose-attention-form), and --epi-fuse-cache-append has run, which may take a
+    rotation of queries, too. Postcondition: none. Leaves alone: attention of expanded keys and values, which reads queries once for each
+    tile of keys, rotations that something else reads, and those that are not of whole heads of a multiple of 16 elements. The
+    numbers are the same bit for bit.
+
+    Statistics: `groups` formed, `row-bytes` no longer written and read for each row.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
 #endif // EPIGRAPH_PASSES_GRAPH_PASSES_TD

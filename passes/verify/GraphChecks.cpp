@@ -24,6 +24,12 @@ bool isRowWise(Operation &op) {
 /// around.
 bool isOfTokens(Operation &op) { return isa<epi::RopeOp, epi::KvAppendOp>(op); }
 
+/// Whether `op` is latent attention whose queries `anchor` rotates: one kernel does both.
+bool rotatesFor(Operation *anchor, Operation &op) {
+  auto attention = dyn_cast<epi::MlaAttentionOp>(op);
+  return attention && isa<epi::RopeOp>(anchor) && attention.getQRope().getDefiningOp() == anchor;
+}
+
 LogicalResult verifyGroup(epi::FusedOp group) {
   Operation *anchor = nullptr;
   for (Operation &op : group.getBody().front().without_terminator()) {
@@ -35,7 +41,7 @@ LogicalResult verifyGroup(epi::FusedOp group) {
              << group.getName() << "\", where --exec-hoist-weights does not look: make it an input";
     if (isRowWise(op) || isView(op))
       continue;
-    if (anchor && !(isOfTokens(op) && isOfTokens(*anchor)))
+    if (anchor && !(isOfTokens(op) && isOfTokens(*anchor)) && !rotatesFor(anchor, op))
       return op.emitOpError("stands beside '")
              << anchor->getName() << "' in the fusion group \"" << group.getName()
              << "\", but a kernel is built around one operation that is not row-wise: fuse them "

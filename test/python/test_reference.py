@@ -120,6 +120,7 @@ PASSES = {
     "--epi-fuse-gated-epilogue": "partition",
     "--epi-form-fusion-groups": "canonicalize",
     "--epi-fuse-cache-append": "partition",
+    "--epi-fuse-query-rotation": "partition",
     "--epi-convert-compute-type=type=float32": "fuse",
     "--ep-partition-tensor=tensor=2 expert=2": "canonicalize",
     "--ep-place-experts=load={load} ranks=4 redundant=8": "sparsify",
