@@ -9,7 +9,7 @@ namespace epigraph::cuda {
 
 /// Fetches `bytes` bytes into shared memory and counts them at `barrier` (Hopper.h). Addresses and
 /// size are multiples of 16.
-void copyBytesIn(Val target, Val source, int64_t bytes, Val barrier);
+void copyBytesIn(Val target, Val source, Val bytes, Val barrier);
 
 /// Makes ordinary stores to global memory visible to such copies: by the threads that stored,
 /// before they tell of it, and by the one that copies, after it has learned of it.

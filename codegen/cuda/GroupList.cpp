@@ -9,8 +9,8 @@ namespace epigraph::cuda {
 namespace {
 
 /// A group in shared memory. One more stands after the last, with the number of all tiles; a copy
-/// of that number stands before the first.
-constexpr int64_t kGroupBytes = 16;
+/// of that number stands before the first, with how many groups the list has.
+constexpr int64_t kGroupBytes = 16, kListed = 4;
 enum GroupField : int64_t { kFirstTile = 0, kIndex = 4, kFirstRow = 8, kRowEnd = 12 };
 
 /// Two numbers are summed in one scan: groups above, tiles in the bits that these leave below.
@@ -49,9 +49,10 @@ void GroupList::make(Val counts, int64_t threads) const {
         });
       });
   e.ifThen(e.threadId() == 0, [&] {
-    Val tiles = sums[kTilesAndGroups] & mask;
+    Val tiles = sums[kTilesAndGroups] & mask, listed = sums[kTilesAndGroups] >> bits;
     e.store(tiles, memory);
-    e.store(tiles, field(sums[kTilesAndGroups] >> bits, kFirstTile));
+    e.store(listed, e.offset(memory, kListed));
+    e.store(tiles, field(listed, kFirstTile));
   });
 }
 
@@ -63,6 +64,17 @@ Val GroupList::find(Val index, Val from) const {
   };
   return e.whileLoop(from, isLater,
                      [&](llvm::ArrayRef<Val> place) { return Vals{place[0] + 1}; })[0];
+}
+
+/// As many places as there are groups that end before the tile.
+Val GroupList::search(Val index) const {
+  Val listed = e.load(e.i32(), e.offset(memory, kListed)), place = e.i32(0);
+  for (int64_t first = 0; first < groups; first += 32) {
+    Val group = e.lane() + first;
+    Val nextFirst = e.load(e.i32(), field(e.minimum(group, e.i32(groups - 1)) + 1, kFirstTile));
+    place = place + e.popCount(e.ballot(e.logicalAnd(group < listed, nextFirst <= index)));
+  }
+  return place;
 }
 
 GroupList::Group GroupList::at(Val place) const {

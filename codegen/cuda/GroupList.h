@@ -26,6 +26,8 @@ public:
   Val tiles() const;
   /// The place in the list of the group that tile `index` is in, which is `from` or a later one.
   Val find(Val index, Val from) const;
+  /// The same from the start of the list, by all lanes of a warp: for a tile far down the list.
+  Val search(Val index) const;
 
   /// All of i32.
   struct Group {

@@ -1,6 +1,7 @@
 #include "codegen/cuda/LinearForms.h"
 
 #include "codegen/cuda/LinearTiles.h"
+#include "codegen/cuda/NarrowLinear.h"
 #include "codegen/cuda/WideLinear.h"
 
 namespace epigraph::cuda {
@@ -26,6 +27,8 @@ bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearE
              const CudaTarget &target) {
   if (const auto *tile = std::get_if<WideTile>(&form))
     return canBeWide(problem, epilogue) && fits(*tile, problem, epilogue, target);
+  if (const auto *tile = std::get_if<NarrowTile>(&form))
+    return canBeNarrow(problem, epilogue) && fits(*tile, problem, epilogue, target);
   return canBeSkinny(problem, epilogue);
 }
 

@@ -13,7 +13,7 @@ struct FormChoice {
   LinearForm form;
 };
 
-/// For rising numbers of rows, up to any number. Empty if neither form can take the projection.
+/// For rising numbers of rows, up to any number. Empty if no form can take the projection.
 std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
                                     const CudaTarget &target);
 

@@ -1,10 +1,11 @@
-// Projections: which forms a kernel gets, by how many rows a launch may have. Few rows stream the
-// weights through single warps, many are tiles of wgmma, and what neither can take has a form for
-// everything.
+// Projections: which forms a kernel gets, by how many rows a launch may have. Of few rows single
+// warps multiply the weights, as they come or from shared memory, many are tiles of wgmma, and what
+// none of these can take has a form for everything.
 #include "codegen/cuda/GeneralLinear.h"
 #include "codegen/cuda/HeadLinear.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/LinearForms.h"
+#include "codegen/cuda/NarrowLinear.h"
 #include "codegen/cuda/WideLinear.h"
 #include "dialects/ep/Ep.h"
 
@@ -42,36 +43,59 @@ int64_t spareRows(exec::KernelOp kernel, const LinearProblem &problem) {
   return ranks;
 }
 
+void addFunction(KernelAssembly &assembly, const LinearProblem &problem,
+                 const LinearEpilogue &epilogue, const LinearForm &form, int64_t mostRows) {
+  if (const auto *tile = std::get_if<NarrowTile>(&form))
+    addNarrowLinear(assembly, problem, epilogue, *tile, mostRows);
+  else if (const auto *tile = std::get_if<SkinnyTile>(&form))
+    addSkinnyLinear(assembly, problem, epilogue, *tile);
+  else
+    addWideLinear(assembly, problem, epilogue, std::get<WideTile>(form), mostRows);
+}
+
+/// Rows of one tile, where a function for no more of them fetches earlier than others; else 0.
+int64_t rowsOfOneTile(const LinearProblem &problem, const LinearForm &form) {
+  if (problem.kind != LinearKind::Linear)
+    return 0;
+  if (const auto *tile = std::get_if<NarrowTile>(&form))
+    return tile->rows;
+  if (const auto *tile = std::get_if<WideTile>(&form))
+    return tile->rows * tile->multicast;
+  return 0;
+}
+
 /// Launches with one tile along the rows have a function of their own, which fetches early.
 void addForm(KernelAssembly &assembly, const LinearProblem &problem, const LinearEpilogue &epilogue,
              const FormChoice &choice, int64_t fewerRows) {
   const int64_t mostRows = choice.mostRows * spareRows(assembly.kernel, problem);
-  const auto *tile = std::get_if<WideTile>(&choice.form);
-  if (!tile) {
-    assembly.beginVariant(mostRows);
-    return addSkinnyLinear(assembly, problem, epilogue, std::get<SkinnyTile>(choice.form));
-  }
-  const int64_t oneTile = tile->rows * tile->multicast;
+  const int64_t oneTile = rowsOfOneTile(problem, choice.form);
   const bool hasMore = choice.mostRows == 0 || choice.mostRows > oneTile;
-  if (problem.kind == LinearKind::Linear && oneTile > fewerRows && hasMore) {
+  if (oneTile > fewerRows && hasMore) {
     assembly.beginVariant(oneTile);
-    addWideLinear(assembly, problem, epilogue, *tile, oneTile);
+    addFunction(assembly, problem, epilogue, choice.form, oneTile);
   }
   assembly.beginVariant(mostRows);
-  addWideLinear(assembly, problem, epilogue, *tile, choice.mostRows);
+  addFunction(assembly, problem, epilogue, choice.form, choice.mostRows);
 }
 
-/// Whether the kernel asks for a form itself, by one of the attributes `wide_tile` and
-/// `skinny_tile`, with the fields of WideTile and SkinnyTile in order, and `general`. Adds that
-/// form alone; fails, with a diagnostic, if it is none for this projection.
+/// Whether the kernel asks for a form itself, by one of the attributes `wide_tile`, `narrow_tile`
+/// and `skinny_tile`, with the fields of WideTile, NarrowTile and SkinnyTile in order, and
+/// `general`. Adds that form alone; fails, with a diagnostic, if it is none for this projection.
 FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &problem,
                              const LinearEpilogue &epilogue) {
   exec::KernelOp kernel = assembly.kernel;
   ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 7);
+  ArrayRef<int64_t> narrow = requested(kernel, "narrow_tile", 5);
   ArrayRef<int64_t> skinny = requested(kernel, "skinny_tile", 6);
   if (!wide.empty()) {
     const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5], wide[6] != 0};
     if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
+      addForm(assembly, problem, epilogue, {/*mostRows=*/0, tile}, /*fewerRows=*/0);
+      return true;
+    }
+  } else if (!narrow.empty()) {
+    const NarrowTile tile{narrow[0], narrow[1], narrow[2], narrow[3], narrow[4]};
+    if (canBeNarrow(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
       addForm(assembly, problem, epilogue, {/*mostRows=*/0, tile}, /*fewerRows=*/0);
       return true;
     }

@@ -32,6 +32,8 @@ int64_t numberOf(llvm::StringRef text) {
 }
 
 LinearForm formOf(llvm::StringRef name, llvm::ArrayRef<int64_t> fields) {
+  if (name == "narrow_tile")
+    return NarrowTile{fields[0], fields[1], fields[2], fields[3], fields[4]};
   if (name == "skinny_tile")
     return SkinnyTile{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
   return WideTile{fields[0] != 0, fields[1], fields[2],     fields[3],

@@ -6,12 +6,13 @@
 #include <variant>
 #include <vector>
 
+#include "codegen/cuda/NarrowLayout.h"
 #include "codegen/cuda/SkinnyLinear.h"
 #include "codegen/cuda/WideLayout.h"
 
 namespace epigraph::cuda {
 
-using LinearForm = std::variant<SkinnyTile, WideTile>;
+using LinearForm = std::variant<NarrowTile, SkinnyTile, WideTile>;
 
 struct LinearTime {
   int64_t rows; ///< of all groups

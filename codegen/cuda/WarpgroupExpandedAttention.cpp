@@ -195,7 +195,7 @@ private:
   void copySlot(Val slot, int64_t chunks, Val target, Val full) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk)
       copyBytesIn(e.offset(target, chunk * Rings::kStepChunk),
-                  e.offset(slot, chunk * Rings::kPageChunk), Rings::kPageChunk, full);
+                  e.offset(slot, chunk * Rings::kPageChunk), e.i32(Rings::kPageChunk), full);
   }
 
   TileUses attend(const ExpandedRounds &rounds, const Unit &unit, const TileUses &uses) {

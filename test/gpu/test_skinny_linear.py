@@ -12,7 +12,7 @@ ROWS = [0, 1, 7, 8, 9, 33, 130]
 BLOCK = 128
 
 
-LIBRARIES = ("skinny_linear", "general_linear")
+LIBRARIES = ("skinny_linear", "narrow_linear", "general_linear")
 
 
 def names(library: str):

@@ -76,8 +76,8 @@ Json describe(const DeviceVariant &variant) {
           {"launches", std::move(launches)}};
 }
 
-/// The form that a kernel asks for by an attribute of numbers (wide_tile, skinny_tile): what
-/// `epigraph tune` files its times under. Null for one that leaves the choice.
+/// The form that a kernel asks for by an attribute of numbers (wide_tile, narrow_tile,
+/// skinny_tile): what `epigraph tune` files its times under. Null for one that leaves the choice.
 Json describeForm(exec::KernelOp kernel) {
   for (NamedAttribute attribute : kernel->getDiscardableAttrs())
     if (auto fields = dyn_cast<DenseI64ArrayAttr>(attribute.getValue()))

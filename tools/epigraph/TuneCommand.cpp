@@ -62,7 +62,7 @@ std::string keyOf(const Projection &projection, uint32_t rows) {
 bool isWorthTiming(const KernelSignature &kernel, uint32_t rowsOfMatrix) {
   const std::vector<uint32_t> &fields = kernel.fields;
   constexpr uint32_t kMostTiles = 4, kFewRows = 16, kVain = 4;
-  if (kernel.form == "skinny_tile")
+  if (kernel.form == "skinny_tile" || kernel.form == "narrow_tile")
     return !fields.empty() && rowsOfMatrix <= 2 * fields[0];
   if (kernel.form != "wide_tile" || fields.size() != 7)
     return true;
