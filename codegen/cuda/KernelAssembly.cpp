@@ -13,29 +13,20 @@ namespace {
 
 constexpr int64_t kMapBytes = 128;
 
-size_t pointersOf(exec::KernelOp kernel) {
-  size_t count = 0;
-  for (Type type : kernel.getArgumentTypes())
-    count += !isa<epi::StepType>(type);
-  for (Type type : kernel.getResultTypes())
-    count += isa<TensorType>(type);
-  return count;
-}
-
-SmallVector<Type> parameterTypes(exec::KernelOp kernel, size_t maps) {
-  MLIRContext *context = kernel.getContext();
+SmallVector<Type> parameterTypes(MLIRContext *context, size_t pointers, size_t maps) {
   Type global = LLVM::LLVMPointerType::get(context, kGlobal);
   Type i32 = IntegerType::get(context, 32);
   SmallVector<Type> types(maps, LLVM::LLVMPointerType::get(context, kGeneric));
-  types.append(pointersOf(kernel), global);
+  types.append(pointers, global);
   types.append({global, global, i32, i32, global});
   return types;
 }
 
-LLVM::LLVMFuncOp declare(ImplicitLocOpBuilder &b, exec::KernelOp kernel, StringRef symbol,
+LLVM::LLVMFuncOp declare(ImplicitLocOpBuilder &b, size_t pointers, StringRef symbol,
                          const FunctionSpec &spec) {
-  Type type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
-                                          parameterTypes(kernel, spec.maps.size()));
+  Type type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                  parameterTypes(b.getContext(), pointers, spec.maps.size()));
   auto function = LLVM::LLVMFuncOp::create(b, symbol, cast<LLVM::LLVMFunctionType>(type));
   auto i32 = [&](int64_t value) { return b.getI32IntegerAttr(static_cast<int32_t>(value)); };
   function->setAttr("nvvm.kernel", b.getUnitAttr());
@@ -70,31 +61,45 @@ DeviceLaunch launchOf(const FunctionSpec &spec, std::string symbol) {
 
 } // namespace
 
-KernelFrame::KernelFrame(exec::KernelOp kernel, ImplicitLocOpBuilder &builder,
-                         ValueRange parameters, size_t maps)
-    : e(builder), kernel(kernel), parameters(parameters), maps(maps), pointers(pointersOf(kernel)) {
+KernelPointers::KernelPointers(exec::KernelOp kernel) : kernel(kernel) {
+  launched = llvm::count_if(kernel.getArgumentTypes(),
+                            [](Type type) { return !isa<epi::StepType>(type); }) +
+             llvm::count_if(kernel.getResultTypes(), llvm::IsaPred<TensorType>);
+  places = llvm::to_vector(llvm::seq(static_cast<uint32_t>(launched)));
 }
 
-Val KernelFrame::parameter(size_t index) { return e.wrap(parameters[index]); }
+KernelPointers::KernelPointers(exec::KernelOp part, const KernelPointers &whole,
+                               ArrayRef<uint32_t> places)
+    : kernel(part), launched(whole.count()), places(places) {}
 
-Val KernelFrame::map(size_t index) { return parameter(index); }
+uint32_t KernelPointers::ofArgument(unsigned index) const {
+  exec::KernelOp op = kernel;
+  return places[llvm::count_if(op.getArgumentTypes().take_front(index),
+                               [](Type type) { return !isa<epi::StepType>(type); })];
+}
+
+uint32_t KernelPointers::ofResult(unsigned index) const {
+  exec::KernelOp op = kernel;
+  size_t place = places.size();
+  for (Type type : op.getResultTypes().drop_front(index))
+    place -= isa<TensorType>(type);
+  return places[place];
+}
+
+KernelFrame::KernelFrame(exec::KernelOp kernel, const KernelPointers &pointers,
+                         ImplicitLocOpBuilder &builder, ValueRange parameters, size_t maps)
+    : e(builder), kernel(kernel), pointers(pointers), parameters(parameters), maps(maps) {}
+
+Val KernelFrame::parameter(size_t index) { return e.wrap(parameters[maps + index]); }
+Val KernelFrame::trailing(size_t index) { return parameter(pointers.count() + index); }
+
+Val KernelFrame::map(size_t index) { return e.wrap(parameters[index]); }
 
 Val KernelFrame::address(BlockArgument argument) {
-  size_t index = 0;
-  for (BlockArgument other : kernel.getBody().getArguments()) {
-    if (other == argument)
-      break;
-    index += !isa<epi::StepType>(other.getType());
-  }
-  return parameter(maps + index);
+  return parameter(pointers.ofArgument(argument.getArgNumber()));
 }
 
-Val KernelFrame::result(unsigned index) {
-  size_t place = pointers;
-  for (Type type : kernel.getResultTypes().drop_front(index))
-    place -= isa<TensorType>(type);
-  return parameter(maps + place);
-}
+Val KernelFrame::result(unsigned index) { return parameter(pointers.ofResult(index)); }
 
 Val KernelFrame::rowAddress(const TensorView &view, Val row) {
   const int64_t bytes = view.elementType.getIntOrFloatBitWidth() / 8;
@@ -111,25 +116,30 @@ Val KernelFrame::resultRow(unsigned index, Val row) {
 }
 
 Val KernelFrame::rows() {
-  Val count = e.load(e.i32(), parameter(maps + pointers + 1));
-  return count * parameter(maps + pointers + 2);
+  Val count = e.load(e.i32(), trailing(1));
+  return count * trailing(2);
 }
 
-Val KernelFrame::capacity() { return parameter(maps + pointers + 3); }
-Val KernelFrame::counters() { return parameter(maps + pointers + 4); }
+Val KernelFrame::capacity() { return trailing(3); }
+Val KernelFrame::counters() { return trailing(4); }
 Val KernelFrame::workspace() { return e.offset(counters(), kCounterBytes); }
 
 Val KernelFrame::stepPointer(int64_t offset) {
-  return e.load(e.pointer(kGlobal), e.offset(parameter(maps + pointers), offset));
+  return e.load(e.pointer(kGlobal), e.offset(trailing(0), offset));
 }
 
-Val KernelFrame::stepInt(int64_t offset) {
-  return e.load(e.i32(), e.offset(parameter(maps + pointers), offset));
-}
+Val KernelFrame::stepInt(int64_t offset) { return e.load(e.i32(), e.offset(trailing(0), offset)); }
 
 KernelAssembly::KernelAssembly(exec::KernelOp kernel, ModuleOp module, const CudaTarget &target)
-    : kernel(kernel), target(target), module(module) {
+    : kernel(kernel), target(target), module(module), pointers(kernel) {
   built.name = kernel.getSymName().str();
+}
+
+KernelAssembly::KernelAssembly(exec::KernelOp part, const KernelAssembly &whole,
+                               ArrayRef<uint32_t> places)
+    : kernel(part), target(whole.target), module(whole.module),
+      pointers(part, whole.pointers, places) {
+  built.name = part.getSymName().str();
 }
 
 void KernelAssembly::beginVariant(int64_t mostRows, bool oneTokenEach) {
@@ -149,15 +159,19 @@ void KernelAssembly::addFunction(const FunctionSpec &spec,
   if (!isThere) {
     ImplicitLocOpBuilder b(kernel.getLoc(), kernel.getContext());
     b.setInsertionPointToEnd(module.getBody());
-    LLVM::LLVMFuncOp function = declare(b, kernel, symbol, spec);
+    LLVM::LLVMFuncOp function = declare(b, pointers.count(), symbol, spec);
     b.setInsertionPointToStart(function.addEntryBlock(b));
-    KernelFrame frame(kernel, b, function.getArguments(), spec.maps.size());
+    KernelFrame frame(kernel, pointers, b, function.getArguments(), spec.maps.size());
     body(frame);
     LLVM::ReturnOp::create(b, ValueRange());
   }
   if (built.variants.empty())
     beginVariant();
   built.variants.back().launches.push_back(launchOf(spec, std::move(symbol)));
+}
+
+void KernelAssembly::addLaunches(ArrayRef<DeviceLaunch> launches) {
+  llvm::append_range(built.variants.back().launches, launches);
 }
 
 void KernelAssembly::needWorkspace(int64_t bytes) {
@@ -193,18 +207,9 @@ FailureOr<unsigned> KernelAssembly::yieldedAs(Operation *op, Value value) {
 }
 
 uint32_t KernelAssembly::operandIndex(BlockArgument argument) const {
-  uint32_t index = 0;
-  for (unsigned i = 0; i < argument.getArgNumber(); ++i)
-    index += !isa<epi::StepType>(argument.getOwner()->getArgument(i).getType());
-  return index;
+  return pointers.ofArgument(argument.getArgNumber());
 }
 
-uint32_t KernelAssembly::resultIndex(unsigned index) const {
-  exec::KernelOp op = kernel;
-  size_t place = pointersOf(op);
-  for (Type type : op.getResultTypes().drop_front(index))
-    place -= isa<TensorType>(type);
-  return static_cast<uint32_t>(place);
-}
+uint32_t KernelAssembly::resultIndex(unsigned index) const { return pointers.ofResult(index); }
 
 } // namespace epigraph::cuda

@@ -15,11 +15,30 @@ namespace epigraph::cuda {
 /// The plan's workspace begins with so many bytes of counters; scratch follows.
 inline constexpr int64_t kCounterBytes = 16384;
 
+/// Where the pointers of a kernel, its arguments' and then its results', are among those that its
+/// functions are launched with. A part of another kernel (KernelParts.h) is launched with that
+/// one's.
+class KernelPointers {
+public:
+  explicit KernelPointers(exec::KernelOp kernel);
+  /// Of `part`; `places`: of its pointers among those of `whole`.
+  KernelPointers(exec::KernelOp part, const KernelPointers &whole, llvm::ArrayRef<uint32_t> places);
+
+  size_t count() const { return launched; } ///< of a launch
+  uint32_t ofArgument(unsigned index) const;
+  uint32_t ofResult(unsigned index) const;
+
+private:
+  exec::KernelOp kernel;
+  size_t launched;
+  llvm::SmallVector<uint32_t> places;
+};
+
 /// One device function under construction: its parameters. The builder stands in its body.
 class KernelFrame {
 public:
-  KernelFrame(exec::KernelOp kernel, mlir::ImplicitLocOpBuilder &builder,
-              mlir::ValueRange parameters, size_t maps);
+  KernelFrame(exec::KernelOp kernel, const KernelPointers &pointers,
+              mlir::ImplicitLocOpBuilder &builder, mlir::ValueRange parameters, size_t maps);
 
   Emitter e;
   exec::KernelOp kernel;
@@ -45,11 +64,12 @@ public:
   Val stepInt(int64_t offset);
 
 private:
-  Val parameter(size_t index);
+  Val parameter(size_t index); ///< of those after the maps
+  Val trailing(size_t index);  ///< of those after the pointers
 
+  const KernelPointers &pointers;
   const llvm::SmallVector<mlir::Value> parameters;
   const size_t maps;
-  size_t pointers = 0; ///< parameters that are operands or results
 };
 
 /// How one device function is launched and what it needs. See plan.fbs, DeviceLaunch.
@@ -71,6 +91,9 @@ class KernelAssembly {
 public:
   /// Device functions are added to `module`.
   KernelAssembly(exec::KernelOp kernel, mlir::ModuleOp module, const CudaTarget &target);
+  /// Of a part of `whole`'s kernel (KernelParts.h), whose pointers are at `places` among that
+  /// one's.
+  KernelAssembly(exec::KernelOp part, const KernelAssembly &whole, llvm::ArrayRef<uint32_t> places);
 
   exec::KernelOp kernel;
   const CudaTarget &target;
@@ -81,6 +104,9 @@ public:
 
   /// Adds a launch to the variant. `body` emits the function.
   void addFunction(const FunctionSpec &spec, llvm::function_ref<void(KernelFrame &)> body);
+
+  /// Adds launches of functions that are there.
+  void addLaunches(llvm::ArrayRef<DeviceLaunch> launches);
 
   /// Scratch that the launches of a variant share, in bytes; the largest asked for counts. Counters
   /// need none: ask for 0 bytes.
@@ -105,6 +131,7 @@ public:
 
 private:
   mlir::ModuleOp module;
+  const KernelPointers pointers;
   DeviceKernel built;
   int64_t workspace = 0;
   uint32_t items = 0;
