@@ -13,7 +13,19 @@ constexpr int64_t kBytes = sizeof(float);
 } // namespace
 
 int64_t reductionBytes(const RowThreads &threads) {
-  return threads.isWarp() ? 0 : threads.ofRow / kWarp * threads.columns * kBytes;
+  return threads.isWarp() ? 0 : threads.ofBlock() / kWarp * threads.columns * kBytes;
+}
+
+Val combineOverRow(Emitter &e, Val ofWarp, Val scratch, const RowThreads &threads,
+                   llvm::function_ref<Val(Val, Val)> combine) {
+  const int64_t warps = threads.ofRow / kWarp;
+  e.ifThen(e.lane() == 0, [&] { e.store(ofWarp, e.at(scratch, e.warp(), kBytes)); });
+  e.syncThreads();
+  Val ofRow = e.at(scratch, e.warp() / warps, warps * kBytes);
+  Val all = e.load(e.f32(), ofRow);
+  for (int64_t other = 1; other < warps; ++other)
+    all = combine(all, e.load(e.f32(), e.offset(ofRow, other * kBytes)));
+  return all;
 }
 
 Val combineOverCluster(Emitter &e, Val ofWarp, Val scratch, const RowThreads &threads,

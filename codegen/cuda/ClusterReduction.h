@@ -7,6 +7,11 @@
 
 namespace epigraph::cuda {
 
+/// Combines `ofWarp`, one value (f32) of each warp of a row, for rows of which a block has several;
+/// every thread gets its row's. All threads of the block must take part. `scratch`: as below.
+Val combineOverRow(Emitter &e, Val ofWarp, Val scratch, const RowThreads &threads,
+                   llvm::function_ref<Val(Val, Val)> combine);
+
 /// Bytes of shared memory for one reduction over rows of `threads`.
 int64_t reductionBytes(const RowThreads &threads);
 

@@ -1,7 +1,7 @@
 // Picks the builder of a kernel: the one operation of the body that is neither a view nor computed
 // row by row, or the row builder if there is none. Elementwise operations may follow a projection,
-// a quantization a permutation, and routing may stand before one; rotations and an append that are
-// not alone are the row builder's.
+// a quantization a permutation, and routing may stand before one, and the projection to its logits
+// before that; rotations and an append that are not alone are the row builder's.
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/SampleKernel.h"
 #include "dialects/ep/Ep.h"
@@ -36,6 +36,17 @@ bool rotatesFor(Operation *anchor, Operation &op) {
          attention.getQRope().getDefiningOp() == anchor;
 }
 
+bool isProjected(epi::RouteOp route) {
+  return route.getLogits().getDefiningOp<epi::LinearOp>() != nullptr;
+}
+
+/// Whether `op` routes by what `anchor` gives, for a permutation: one kernel does all three.
+bool projectsFor(Operation *anchor, Operation &op) {
+  auto route = dyn_cast<epi::RouteOp>(op);
+  return route && route.getLogits().getDefiningOp() == anchor && isProjected(route) &&
+         llvm::any_of(route.getIds().getUsers(), llvm::IsaPred<epi::PermuteOp>);
+}
+
 LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
   if (isProjection(anchor))
     return buildLinear(assembly, anchor);
@@ -50,7 +61,10 @@ LogicalResult buildAnchor(KernelAssembly &assembly, Operation *anchor) {
       })
       .Case([&](epi::RouteOp op) { return buildRoute(assembly, op); })
       .Case([&](epi::SampleOp op) { return buildSample(assembly, op); })
-      .Case([&](epi::PermuteOp op) { return buildPermute(assembly, op); })
+      .Case([&](epi::PermuteOp op) {
+        auto route = op.getIds().getDefiningOp<epi::RouteOp>();
+        return route && isProjected(route) ? buildRouter(assembly, op) : buildPermute(assembly, op);
+      })
       .Case([&](ep::AssignReplicasOp op) { return buildAssignReplicas(assembly, op); })
       .Case([&](epi::HalveRowsOp op) { return buildHalveRows(assembly, op); })
       .Case([&](epi::JoinRowsOp op) { return buildJoinRows(assembly, op); })
@@ -85,7 +99,7 @@ LogicalResult buildKernel(KernelAssembly &assembly) {
       continue;
     }
     if (anchor && !(isOfTokens(anchor) && isOfTokens(&op)) && !routesFor(anchor, op) &&
-        !rotatesFor(anchor, op))
+        !rotatesFor(anchor, op) && !projectsFor(anchor, op))
       return op.emitError("exec.kernel @")
              << kernel.getSymName() << " holds '" << op.getName() << "' beside '"
              << anchor->getName()

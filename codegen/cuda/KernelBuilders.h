@@ -27,6 +27,8 @@ mlir::LogicalResult buildExpandedAttention(KernelAssembly &assembly, epi::MlaAtt
 mlir::LogicalResult buildRoute(KernelAssembly &assembly, epi::RouteOp op);
 /// What the body computes of permuted rows is computed once for each token.
 mlir::LogicalResult buildPermute(KernelAssembly &assembly, epi::PermuteOp op);
+/// The permutation with the routing before it, the projection to its logits and a norm.
+mlir::LogicalResult buildRouter(KernelAssembly &assembly, epi::PermuteOp op);
 mlir::LogicalResult buildAssignReplicas(KernelAssembly &assembly, ep::AssignReplicasOp op);
 mlir::LogicalResult buildHalveRows(KernelAssembly &assembly, epi::HalveRowsOp op);
 mlir::LogicalResult buildJoinRows(KernelAssembly &assembly, epi::JoinRowsOp op);

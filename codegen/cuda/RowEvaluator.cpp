@@ -161,6 +161,16 @@ int64_t RowEvaluator::period(Value value) const {
   return commonPeriod ? commonPeriod : periodOf(value);
 }
 
+void RowEvaluator::keep(Value value, Val target) {
+  overValue(value, {}, [&](const Run &run, Chunk &chunk, ArrayRef<Val>) -> Vals {
+    storeFloatsAt(elementOf(value), evaluate(value, run.at, chunk), target, run.at,
+                  RowLayout::elementsOf(value), chunk);
+    return {};
+  });
+}
+
+void RowEvaluator::take(Value value, Val source) { taken[value.getAsOpaquePointer()] = source; }
+
 Vals RowEvaluator::overValue(Value value, ArrayRef<Val> carried, Body body) {
   Vals values(carried);
   const int64_t period = this->period(value);
@@ -231,19 +241,22 @@ void RowEvaluator::reduce(epi::SoftmaxOp softmax) {
 Val RowEvaluator::rowSum(Val x) {
   if (threads.isWarp())
     return e.warpSum(x, threads.ofRow);
-  if (threads.columns == 1)
+  if (threads.columns == 1 && threads.rows == 1)
     return e.blockSum(x, scratch(), threads.ofRow);
-  return combineOverCluster(e, e.warpSum(x), scratch(), threads,
-                            [](Val a, Val b) { return a + b; });
+  return combineOverWarps(e.warpSum(x), [](Val a, Val b) { return a + b; });
 }
 
 Val RowEvaluator::rowMax(Val x) {
   if (threads.isWarp())
     return e.warpMax(x, threads.ofRow);
-  if (threads.columns == 1)
+  if (threads.columns == 1 && threads.rows == 1)
     return e.blockMax(x, scratch(), threads.ofRow);
-  return combineOverCluster(e, e.warpMax(x), scratch(), threads,
-                            [&](Val a, Val b) { return e.maximum(a, b); });
+  return combineOverWarps(e.warpMax(x), [&](Val a, Val b) { return e.maximum(a, b); });
+}
+
+Val RowEvaluator::combineOverWarps(Val ofWarp, llvm::function_ref<Val(Val, Val)> combine) {
+  return threads.columns > 1 ? combineOverCluster(e, ofWarp, scratch(), threads, combine)
+                             : combineOverRow(e, ofWarp, scratch(), threads, combine);
 }
 
 Val RowEvaluator::scratch() {
@@ -300,7 +313,7 @@ Vals RowEvaluator::evaluate(Value value, Position at, Chunk &chunk) {
     return known;
   Vals exact = evaluateExactly(value, at, chunk);
   const bool isRounded =
-      layout.viewOf(value) ||
+      layout.viewOf(value) || taken.contains(value.getAsOpaquePointer()) ||
       isa<epi::ReshapeOp, epi::SplitOp, epi::ConcatOp, epi::PermuteOp>(value.getDefiningOp());
   if (!isRounded)
     for (Val &x : exact)
@@ -334,6 +347,12 @@ Vals RowEvaluator::evaluateOperand(OpOperand &operand, Position at, Chunk &chunk
 Vals RowEvaluator::compute(Value value, Position at, Chunk &chunk) {
   if (const std::optional<TensorView> &view = layout.viewOf(value))
     return load(*view, row, at, chunk);
+  if (auto row = taken.find(value.getAsOpaquePointer()); row != taken.end()) {
+    const int64_t bytes = bytesOf(elementOf(value));
+    const int64_t alignment = alignmentOf({at.start, at.step, chunk.width});
+    return loadFloats(e, elementOf(value), e.at(row->second, elementIndex(at, chunk), bytes),
+                      chunk.width, alignment * bytes);
+  }
   Operation *op = value.getDefiningOp();
   Vals results;
   if (isElementwise(op)) {

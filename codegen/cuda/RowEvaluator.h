@@ -46,6 +46,10 @@ public:
   void prepare(mlir::Operation &op);
   /// Stores `value` as result `index` of the kernel.
   void store(mlir::Value value, unsigned index);
+  /// Stores the row of `value`, rounded as its type is, at `target`.
+  void keep(mlir::Value value, Val target);
+  /// From here on, the row of `value` is loaded from `source`, where another evaluator kept it.
+  void take(mlir::Value value, Val source);
   /// Stores `part`, an operand of `append`, in the token's entry, `offset` elements from its start.
   void storeEntry(epi::KvAppendOp append, mlir::Value part, int64_t offset);
 
@@ -68,6 +72,7 @@ private:
   void reduce(epi::SoftmaxOp softmax);
   Val rowSum(Val x);
   Val rowMax(Val x);
+  Val combineOverWarps(Val ofWarp, llvm::function_ref<Val(Val, Val)> combine);
   Val scratch();
 
   // Reductions over a repetition.
@@ -108,6 +113,7 @@ private:
   /// What whole rows gave each operation.
   std::map<mlir::Operation *, Vals> prepared;
   std::map<mlir::Operation *, ChosenRows> chosen; ///< of each epi.unpermute
+  std::map<void *, Val> taken;                    ///< addresses of rows
   Vals places; ///< rows of the results that the values are stored to
   int64_t placesOfRow = 1;
   /// Chunks whose values stay in registers from one walk to the next.

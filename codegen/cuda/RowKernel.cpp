@@ -14,6 +14,7 @@
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/PagedCache.h"
+#include "codegen/cuda/RowPrefetch.h"
 #include "codegen/cuda/RowShares.h"
 #include "codegen/target/Elementwise.h"
 
@@ -22,7 +23,6 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-constexpr int64_t kCacheLine = 128; ///< bytes
 /// Up to so many rows there are multiprocessors for a cluster each.
 constexpr int64_t kFewRows = 32;
 /// Elements of a rotated head are so many, or a multiple: no chunk has elements of both halves.
@@ -31,12 +31,6 @@ constexpr int64_t kRotatedMultiple = 16;
 bool hasRows(Value value) {
   auto type = dyn_cast<RankedTensorType>(value.getType());
   return type && type.getRank() > 0 && type.isDynamicDim(0);
-}
-
-/// A vector that meets every row, or what computes one.
-bool isVector(Value value) {
-  auto type = dyn_cast<RankedTensorType>(value.getType());
-  return type && type.getRank() == 1 && type.hasStaticShape();
 }
 
 LogicalResult cannotRotate(exec::KernelOp kernel, epi::RopeOp rope) {
@@ -99,27 +93,6 @@ LogicalResult checkRowsInPlace(KernelAssembly &assembly) {
         failed(assembly.view(op, op.getWeights(), "weights")))
       return failure();
   return success();
-}
-
-void prefetch(Emitter &e, Val address) { e.ptx({}, "prefetch.global.L2 [$0];", "l", address); }
-
-/// Fetches the vectors that meet all rows into the second-level cache, while the kernel before
-/// still runs. One block does: if all did, they would queue for the same lines.
-void prefetchVectors(KernelFrame &frame, int64_t threads) {
-  Emitter &e = frame.e;
-  e.ifThen(e.blockId() == 0, [&] {
-    for (BlockArgument argument : frame.kernel.getBody().getArguments()) {
-      if (!isVector(argument))
-        continue;
-      auto type = cast<RankedTensorType>(argument.getType());
-      const int64_t lines =
-          llvm::divideCeil(type.getNumElements() * type.getElementTypeBitWidth() / 8, kCacheLine);
-      for (int64_t first = 0; first < lines; first += threads) {
-        Val line = e.minimum(e.threadId() + first, e.i32(lines - 1));
-        prefetch(e, e.at(frame.address(argument), line, kCacheLine));
-      }
-    }
-  });
 }
 
 /// Emits the kernel.
@@ -192,7 +165,7 @@ private:
       Val isOurs = e.threadId() < llvm::divideCeil(bytes, kCacheLine);
       e.ifThen(e.logicalAnd(first < rows, isOurs), [&] {
         Val line = e.at(frame.rowAddress(table, e.i32(0)), token.position, bytes);
-        prefetch(e, e.at(line, e.threadId(), kCacheLine));
+        prefetchLine(e.at(line, e.threadId(), kCacheLine));
       });
     }
   }

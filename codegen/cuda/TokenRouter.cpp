@@ -177,7 +177,8 @@ private:
     return best;
   }
 
-  /// Takes the `top_k` best; lane j keeps the j-th of them.
+  /// Takes the `top_k` best; lane j keeps the j-th of them. The lane that has the winner forgets it
+  /// by itself, so that no choice waits until all know what the one before it was.
   Choice takeBest() {
     Vals initial{e.i32(0), e.f32(0.0), e.f32(0.0)}; // The lane's id and score; sum of scores.
     initial.append(keys);
@@ -187,11 +188,11 @@ private:
       Val winner = firstLane(best.key == largestOfWarp(best.key));
       Val id = e.shuffle(firstExpert + best.place, winner);
       Val score = e.shuffle(best.score, winner);
-      Val isMine = e.lane() == j;
+      Val isMine = e.lane() == j, isWinner = e.lane() == winner;
       Vals next{e.select(isMine, id, carried[0]), e.select(isMine, score, carried[1]),
                 carried[2] + score};
       for (auto [place, key] : llvm::enumerate(carried.drop_front(3))) {
-        Val isTaken = (firstExpert + static_cast<int64_t>(place)) == id;
+        Val isTaken = e.logicalAnd(isWinner, best.place == static_cast<int64_t>(place));
         next.push_back(e.select(isTaken, e.i32(kKeyBelowAll), key));
       }
       return next;
@@ -212,10 +213,15 @@ private:
   Vals scores, keys;
 };
 
-/// Floats of `view`'s rows that a lane may load at once, from the start of its experts on.
-int64_t alignedFloats(const TensorView &view, const LaneLayout &layout) {
-  const int64_t place = view.offset | view.rowStride | layout.perLane | layout.groupSize();
+/// Floats of rows `stride` apart, from `offset` on, that a lane may load at once, from the start of
+/// its experts on.
+int64_t alignedFloats(int64_t offset, int64_t stride, const LaneLayout &layout) {
+  const int64_t place = offset | stride | layout.perLane | layout.groupSize();
   return std::min<int64_t>(place & -place, 4);
+}
+
+int64_t alignedFloats(const TensorView &view, const LaneLayout &layout) {
+  return alignedFloats(view.offset, view.rowStride, layout);
 }
 
 LogicalResult checkSizes(KernelAssembly &assembly, epi::RouteOp op, const LaneLayout &layout) {
@@ -232,13 +238,17 @@ LogicalResult checkSizes(KernelAssembly &assembly, epi::RouteOp op, const LaneLa
 } // namespace
 
 FailureOr<Routing> Routing::describe(KernelAssembly &assembly, epi::RouteOp op) {
-  FailureOr<TensorView> logits = assembly.view(op, op.getLogits(), "logits");
   FailureOr<unsigned> ids = assembly.yieldedAs(op, op.getIds());
   FailureOr<unsigned> weights = assembly.yieldedAs(op, op.getWeights());
-  if (failed(logits) || failed(ids) || failed(weights) ||
-      failed(checkSizes(assembly, op, layoutOf(op))))
+  if (failed(ids) || failed(weights) || failed(checkSizes(assembly, op, layoutOf(op))))
     return failure();
-  Routing routing{op, *logits, std::nullopt, *ids, *weights};
+  Routing routing{op, std::nullopt, std::nullopt, *ids, *weights};
+  if (!op.getLogits().getDefiningOp<epi::LinearOp>()) {
+    FailureOr<TensorView> logits = assembly.view(op, op.getLogits(), "logits");
+    if (failed(logits))
+      return failure();
+    routing.logits = *logits;
+  }
   if (op.getBias()) {
     FailureOr<TensorView> bias = assembly.view(op, op.getBias(), "bias");
     if (failed(bias))
@@ -259,10 +269,19 @@ Vals loadBias(KernelFrame &frame, const Routing &routing) {
 
 Choice routeToken(KernelFrame &frame, const Routing &routing, ArrayRef<Val> bias, Val token) {
   const LaneLayout layout = layoutOf(routing.op);
+  const TensorView &logits = *routing.logits;
   Router router(frame.e, routing.op, layout);
-  return router.route(router.loadRun(frame.rowAddress(routing.logits, token),
-                                     routing.logits.strides[0],
-                                     alignedFloats(routing.logits, layout), LoadHint::Plain),
+  return router.route(router.loadRun(frame.rowAddress(logits, token), logits.strides[0],
+                                     alignedFloats(logits, layout), LoadHint::Plain),
+                      bias);
+}
+
+Choice routeLogits(Emitter &e, const Routing &routing, ArrayRef<Val> bias, Val logits) {
+  const LaneLayout layout = layoutOf(routing.op);
+  Router router(e, routing.op, layout);
+  return router.route(router.loadRun(logits, /*stride=*/1,
+                                     alignedFloats(/*offset=*/0, layout.experts, layout),
+                                     LoadHint::Plain),
                       bias);
 }
 

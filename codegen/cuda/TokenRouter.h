@@ -9,7 +9,7 @@ namespace epigraph::cuda {
 /// An epi.route of a kernel.
 struct Routing {
   epi::RouteOp op;
-  TensorView logits;
+  std::optional<TensorView> logits; ///< none if the kernel makes them
   std::optional<TensorView> bias;
   unsigned ids, weights; ///< results
 
@@ -27,6 +27,8 @@ struct Choice {
 };
 /// All lanes must take part. `bias`: of loadBias.
 Choice routeToken(KernelFrame &frame, const Routing &routing, llvm::ArrayRef<Val> bias, Val token);
+/// The same by the logits that follow one another at `logits`, aligned to 16 bytes.
+Choice routeLogits(Emitter &e, const Routing &routing, llvm::ArrayRef<Val> bias, Val logits);
 
 /// Emits `body` in the lanes that have one of the token's choices.
 void forChoice(Emitter &e, const Routing &routing, llvm::function_ref<void()> body);
