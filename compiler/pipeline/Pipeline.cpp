@@ -112,8 +112,10 @@ static void listSchedule(PassList &passes, const PipelineOptions &options) {
     passes.optional(createMaterializeSamplePass());
   passes.required(createDecomposeDispatchPass(), "targets and communicators know its parts only");
   // A dispatch's parts are there only now.
-  if (options.fusedPermutation && options.fusionLevel >= 1)
+  if (options.fusedPermutation && options.fusionLevel >= 1) {
     passes.optional(createFusePermutationPass());
+    passes.optional(createFuseRouterPass());
+  }
   passes.required(createHoistWeightsPass(), "an artifact stores what it hoists");
   passes.required(createOutlineKernelsPass(), "an artifact launches what it outlines");
   passes.optional(createDeduplicateKernelsPass());

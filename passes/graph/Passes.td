@@ -157,6 +157,23 @@ def FusePermutationPass : Pass<"epi-fuse-permutation", "::mlir::ModuleOp"> {
   let dependentDialects = ["::epigraph::epi::EpiDialect"];
 }
 
+def FuseRouterPass : Pass<"epi-fuse-router", "::mlir::ModuleOp"> {
+  let summary = "fuses the norm and the projection to logits with the routing and the permutation behind them";
+  let description = [{
+    The group of an `epi.route` and the `epi.permute` by what it chooses takes in the `epi.linear` that gives the logits, and the
+    `epi.rms_norm`, or the group around one, whose rows are projected and permuted: "rms_norm_linear_route_permute". Each of these is little
+    work where tokens are few, so a kernel of all of them takes about as long as one of them. The group gives the norm's rows, the
+    logits and what is chosen, too: a kernel of several launches leaves them for the next one. For targets that have such a kernel.
+
+    Precondition: --epi-fuse-permutation has run. Postcondition: no plain projection stands between a norm and a group that routes and
+    permutes its rows by the logits, unless a note says why. Leaves alone: quantized projections, logits that something else
+    reads, groups that compute more than sums, a norm and its quantization, and what is read before the permutation.
+
+    Statistics: `groups` formed, `row-bytes` of the norm and the logits that need not be written and read for each token where tokens are few.
+  }];
+  let dependentDialects = ["::epigraph::epi::EpiDialect"];
+}
+
 def EliminateCommonPass : Pass<"epi-eliminate-common", "::mlir::ModuleOp"> {
   let summary = "computes what is computed twice once, and erases what nothing uses";
   let description = [{

@@ -131,6 +131,8 @@ PASSES = {
     "--ep-lower-dispatch": "partition",
     "--ep-decompose-dispatch": "partition",
     "--epi-fuse-permutation": "sparsify --ep-partition-experts=ranks=1 --ep-decompose-dispatch",
+    "--epi-fuse-router": "sparsify --ep-partition-experts=ranks=1 --ep-decompose-dispatch "
+                         "--epi-fuse-permutation",
     "--epi-materialize-sample": "partition",
     "--exec-hoist-weights": "partition",
     "--exec-outline-kernels": "partition --ep-decompose-dispatch --exec-hoist-weights",

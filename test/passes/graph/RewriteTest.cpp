@@ -107,6 +107,37 @@ TEST(FusePermutation, RoutesQuantizesAndAddsUp) {
     expectSame(*found[i], *expected[i]);
 }
 
+TEST(FuseRouter, NormalizesProjectsRoutesAndPermutes) {
+  const std::string text = R"(
+    func.func @main(%x: tensor<?x192xf32>, %y: tensor<?x192xf32>, %n: tensor<192xf32>, %w: tensor<8x192xf32>)
+        -> (tensor<?x192xf32>, tensor<?x192xf32>, tensor<8xi32>, tensor<?x192xf32>) {
+      %sum, %norm = epi.fused "add_rms_norm"(%x, %y, %n)
+          : (tensor<?x192xf32>, tensor<?x192xf32>, tensor<192xf32>) -> (tensor<?x192xf32>, tensor<?x192xf32>) {
+      ^bb0(%a: tensor<?x192xf32>, %b: tensor<?x192xf32>, %c: tensor<192xf32>):
+        %0 = epi.add %a, %b : tensor<?x192xf32>
+        %1 = epi.rms_norm %0, %c {eps = 1.0e-6 : f64} : tensor<?x192xf32>, tensor<192xf32>
+        epi.yield %0, %1 : tensor<?x192xf32>, tensor<?x192xf32>
+      }
+      %l = epi.linear %norm, %w : (tensor<?x192xf32>, tensor<8x192xf32>) -> tensor<?x8xf32>
+      %ids, %g = epi.route %l {score = #epi.score<softmax>, top_k = 3 : i64, groups = 1 : i64, top_groups = 1 : i64,
+                   group_score = #epi.group_score<max>, normalize, scale = 1.0 : f64}
+               : tensor<?x8xf32> -> tensor<?x3xi32>, tensor<?x3xf32>
+      %rows, %slots, %counts = epi.permute %norm, %ids
+          : tensor<?x192xf32>, tensor<?x3xi32> -> tensor<?x192xf32>, tensor<?x3xi32>, tensor<8xi32>
+      %u = epi.unpermute %rows, %slots, %g : tensor<?x192xf32>, tensor<?x3xi32>, tensor<?x3xf32> -> tensor<?x192xf32>
+      return %sum, %rows, %counts, %u : tensor<?x192xf32>, tensor<?x192xf32>, tensor<8xi32>, tensor<?x192xf32>
+    })";
+  const std::string permuted = rewrite(text, createFusePermutationPass());
+  const std::string fused = rewrite(permuted, createFuseRouterPass());
+  EXPECT_NE(fused.find("\"add_rms_norm_linear_route_permute\""), std::string::npos) << fused;
+  const std::vector<Tensor> arguments = {sample({40, 192}, 1), sample({40, 192}, 2),
+                                         sample({192}, 3), sample({8, 192}, 4)};
+  RankResult expected = run(text, arguments), found = run(fused, arguments);
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i)
+    expectSame(*found[i], *expected[i]);
+}
+
 /// A random chain of moves of a tensor of 24 elements, with results along the way.
 class RandomMoves {
 public:
