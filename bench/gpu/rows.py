@@ -1,5 +1,7 @@
-"""What is between the products: routing, ordering by expert and back, norms with residual and quantization; and the largest
-logit of each row, beside torch.argmax."""
+"""What is between the products: routing, ordering by expert and back, norms with residual and quantization, and all of it that
+stands before the experts as one kernel, beside its parts; and the largest logit of each row, beside torch.argmax."""
+
+import math
 
 import torch
 
@@ -31,6 +33,24 @@ def ordering(library, tokens: int):
     shares = torch.rand(tokens, TOP_K, device="cuda")
     launches, _ = library["deepseek_v3_back"].prepare(rows, results[1][:tokens], shares, rows=tokens, capacity=tokens * TOP_K)
     yield Row("rows", "unpermute", f"{tokens} tokens", time_us([launches.run]), bytes=(1 + TOP_K) * tokens * 2 * HIDDEN)
+
+
+def routers(library, tokens: int):
+    """Norm, logits, routing and permutation, with weights that are in no cache; beside the launches of the parts."""
+    for name, case in (("qwen3", "Qwen3 norm to permutation"), ("deepseek_v3", "DeepSeek-V3 norm to permutation")):
+        kernel = library[name]
+        shapes = [[tokens if size == -1 else size for size in d["shape"]] for d in kernel.description["operands"]]
+        size = 2 * math.prod(shapes[2])
+        parts = next(v for v in kernel.description["variants"] if len(v["launches"]) > 1 and not 0 < v["most_rows"] < tokens)
+        times = []
+        for variant in (None, parts):
+            calls = []
+            for _ in range(turns(size, most=64)):
+                operands = [torch.randn(shape, device="cuda") for shape in shapes]
+                operands = [x if d["element"] == "f32" else x.bfloat16() for x, d in zip(operands, kernel.description["operands"])]
+                calls.append(kernel.prepare(*operands, rows=tokens, room=-(-tokens // 4) * 4 * TOP_K, variant=variant)[0])
+            times.append(time_us([call.run for call in calls]))
+        yield Row("rows", case, f"{tokens} tokens", times[0], bytes=size, peers={"its parts": times[1]})
 
 
 def norms(library, tokens: int):
@@ -68,11 +88,14 @@ def largest(library, rows: int) -> Row:
 
 
 def benchmark():
-    route, permute, fused, token_rows, sample = (compiled(name) for name in ("route", "permute", "rows", "token_rows", "sample"))
+    libraries = ("route", "permute", "router", "rows", "token_rows", "sample")
+    route, permute, router, fused, token_rows, sample = (compiled(name) for name in libraries)
     for tokens in TOKENS:
         yield routing(route, tokens)
     for tokens in TOKENS:
         yield from ordering(permute, tokens)
+    for tokens in (1, 2, 4, 8, 32, 128):
+        yield from routers(router, tokens)
     for tokens in TOKENS:
         yield from norms(fused, tokens)
     for tokens in TOKENS:
