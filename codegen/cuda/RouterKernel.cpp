@@ -37,19 +37,17 @@ struct RouterOps {
   }
 };
 
-/// How a cluster shares the projection of `tokens`; none if it cannot.
+/// How a cluster shares the projection of `tokens`; none if it cannot, or has no room for the
+/// weights.
 std::optional<RouterLayout> layoutFor(KernelAssembly &assembly, const RouterProblem &problem,
                                       int64_t tokens) {
   const TensorView &weights = problem.weights;
-  RouterLayout layout{tokens, kBlocks, weights.shape[0], weights.shape[1], /*kept=*/0};
+  const RouterLayout layout{tokens, kBlocks, weights.shape[0], weights.shape[1]};
   if (tokens * problem.topK() > kMostChoices || layout.experts % (layout.blocks * 16) ||
       layout.depth % 32 || !fitsRegisters(problem, layout))
     return std::nullopt;
-  const int64_t room =
-      assembly.target.sharedBytes - routerSharedBytes(assembly.kernel, problem, layout);
-  if (room < 0)
+  if (routerSharedBytes(assembly.kernel, problem, layout) > assembly.target.sharedBytes)
     return std::nullopt;
-  layout.keepWhatFits(room);
   return layout;
 }
 

@@ -1,11 +1,8 @@
 #include "codegen/cuda/RouterProducts.h"
 
 #include "codegen/cuda/Hopper.h"
-#include "codegen/cuda/RowPrefetch.h"
 
 #include "llvm/Support/MathExtras.h"
-
-#include <algorithm>
 
 using namespace mlir;
 
@@ -27,10 +24,6 @@ Vals loadNow(Emitter &e, Val address) {
 
 int64_t RouterLayout::pitch() const {
   return static_cast<int64_t>(llvm::alignTo(depth * 2, 2 * kStepBytes)) + kStepBytes;
-}
-
-void RouterLayout::keepWhatFits(int64_t room) {
-  kept = std::clamp<int64_t>(pieces() - kHeld, 0, room / (kThreads * kLaneBytes));
 }
 
 RouterProducts::RouterProducts(KernelFrame &frame, const RouterLayout &layout,
@@ -71,10 +64,8 @@ void RouterProducts::fetch() {
     Val address = pieceAddress(index);
     if (index < RouterLayout::kHeld)
       pieces.push_back(loadNow(e, address));
-    else if (index < RouterLayout::kHeld + layout.kept)
-      copyAsync16(keptAddress(index - RouterLayout::kHeld), address, e.boolean(true));
     else
-      prefetchLine(address);
+      copyAsync16(keptAddress(index - RouterLayout::kHeld), address, e.boolean(true));
   }
   commitAsync(e);
 }
@@ -82,10 +73,7 @@ void RouterProducts::fetch() {
 Vals RouterProducts::loadPiece(int64_t index) {
   if (index < RouterLayout::kHeld)
     return pieces[index];
-  Type words = e.vector(e.i32(), 4);
-  if (index < RouterLayout::kHeld + layout.kept)
-    return e.elements(e.load(words, keptAddress(index - RouterLayout::kHeld)));
-  return e.elements(e.load(words, pieceAddress(index), LoadHint::Stream));
+  return e.elements(e.load(e.vector(e.i32(), 4), keptAddress(index - RouterLayout::kHeld)));
 }
 
 /// Two sums of each fragment, of which neither waits for the other's product. Tokens that are not

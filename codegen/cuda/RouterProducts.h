@@ -5,11 +5,14 @@
 // Weights are the operand A of mma.sync, 16 experts at a time, and rows of x the operand B, as in
 // SkinnyProducts.h. A block asks for all of its weights before the kernel before has ended. They
 // arrive in registers and, the others, in shared memory, where each thread keeps the pieces that it
-// will multiply; what neither has room for waits in the second-level cache.
+// will multiply. A projection with more weights than both have room for is left to other kernels: a
+// cluster would read them more slowly than the whole GPU does.
 #ifndef EPIGRAPH_CODEGEN_CUDA_ROUTERPRODUCTS_H
 #define EPIGRAPH_CODEGEN_CUDA_ROUTERPRODUCTS_H
 
 #include "codegen/cuda/KernelAssembly.h"
+
+#include <algorithm>
 
 namespace epigraph::cuda {
 
@@ -24,7 +27,6 @@ struct RouterLayout {
   int64_t blocks;  ///< of the cluster
   int64_t experts; ///< a multiple of 16 blocks
   int64_t depth;   ///< K, a multiple of 32
-  int64_t kept;    ///< of a thread's pieces, how many lie in shared memory
 
   int64_t expertsOfBlock() const { return experts / blocks; }
   int64_t fragments() const { return expertsOfBlock() / 16; }
@@ -38,9 +40,8 @@ struct RouterLayout {
   int64_t rowBytes() const { return tokens * pitch(); }
   int64_t sumBytes() const { return kWarps * tokens * expertsOfBlock() * 4; }
   int64_t logitBytes() const { return tokens * experts * 4; }
-  int64_t keptBytes() const { return kept * kThreads * 16; }
-  /// Chooses how many pieces lie in `room` bytes of shared memory.
-  void keepWhatFits(int64_t room);
+  /// Of the pieces that lie in shared memory.
+  int64_t keptBytes() const { return std::max<int64_t>(pieces() - kHeld, 0) * kThreads * 16; }
 };
 
 class RouterProducts {
