@@ -42,8 +42,8 @@ int64_t TileRings::sharedBytes(const TileShape &shape) {
 void TileRings::prepare() const {
   const int64_t control = queryBytes + stages * (keyStage + valueStage);
   for (int64_t i = 0; i < 2 + 4 * stages; ++i) {
-    // Full ones count the thread that fetches; empty ones the warps that multiply, but their threads
-    // where the queries are, which come with a number that each of them reads.
+    // Full ones count the thread that fetches; empty ones the warps that multiply, but their
+    // threads where the queries are, which come with a number that each of them reads.
     const int64_t threads = kMultipliers * kWarpgroup;
     const int64_t arrivals = i % 2 == 0 ? 1 : i == 1 ? threads : threads / 32;
     initBarrier(e.offset(shared, control + i * kBarrierBytes), arrivals);
