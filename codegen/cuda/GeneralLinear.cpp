@@ -23,8 +23,6 @@ constexpr int64_t kFloat = sizeof(float);
 /// spreads the writes of one row over banks.
 constexpr int64_t kRowsPitch = kTileRows + 4;
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 class Builder {
 public:
   Builder(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue &epilogue)

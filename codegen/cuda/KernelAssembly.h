@@ -15,6 +15,11 @@ namespace epigraph::cuda {
 /// The plan's workspace begins with so many bytes of counters; scratch follows.
 inline constexpr int64_t kCounterBytes = 16384;
 
+/// The width of a number of type `type` in bytes.
+inline int64_t bytesOf(mlir::Type type) {
+  return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8);
+}
+
 /// Where the pointers of a kernel, its arguments' and then its results', are among those that its
 /// functions are launched with. A part of another kernel (KernelParts.h) is launched with that
 /// one's.

@@ -17,7 +17,6 @@ constexpr int64_t kBaseAlignment = 64;
 constexpr int64_t kWidestAccess = 16;
 
 RankedTensorType typeOf(Value value) { return cast<RankedTensorType>(value.getType()); }
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
 /// Elements of one access to `count` neighbours aligned to `alignment`.
 int64_t pieceOf(Type element, int64_t count, int64_t alignment) {

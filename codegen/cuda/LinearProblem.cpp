@@ -7,8 +7,6 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 /// Reads the operands of one projection, and keeps what went wrong.
 class Reader {
 public:

@@ -12,8 +12,6 @@ constexpr int64_t kMostStages = 64;
 /// become, by loads. As many as no kernel of many shapes and tiles spilled with.
 constexpr int64_t kOtherRegisters = 26, kRegistersOfLoad = 4, kFp8RegistersOfLoad = 12;
 
-int64_t bytesOf(mlir::Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 } // namespace
 
 NarrowLayout::NarrowLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,

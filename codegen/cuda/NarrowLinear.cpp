@@ -13,8 +13,6 @@ constexpr int64_t kMostThreads = 1024;
 /// Stages of a ring that copies run ahead in.
 constexpr int64_t kLeastStages = 3;
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 void initBarriers(const NarrowKernel &kernel) {
   Emitter &e = kernel.e();
   e.ifThen(e.threadId() == 0, [&] {

@@ -23,7 +23,6 @@ constexpr int64_t kBaseAlignment = 64;
 constexpr int64_t kWarp = 32;
 
 Type elementOf(Value value) { return cast<RankedTensorType>(value.getType()).getElementType(); }
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 int64_t columnsOf(epi::RmsNormOp norm) { return RowLayout::elementsOf(norm.getW()); }
 bool isPerHead(epi::RmsNormOp norm) {
   return RowLayout::elementsOf(norm.getX()) != columnsOf(norm);

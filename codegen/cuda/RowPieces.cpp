@@ -6,8 +6,6 @@ using namespace mlir;
 
 namespace epigraph::cuda {
 
-int64_t bytesOf(Type type) { return llvm::divideCeil(type.getIntOrFloatBitWidth(), 8); }
-
 RowPieces RowPieces::of(int64_t bytes, ArrayRef<int64_t> steps, int64_t mostThreads,
                         int64_t leastThreads, int64_t mostWidth) {
   RowPieces pieces;

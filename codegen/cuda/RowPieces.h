@@ -7,9 +7,6 @@
 
 namespace epigraph::cuda {
 
-/// The width of `type` in bytes.
-int64_t bytesOf(mlir::Type type);
-
 struct RowPieces {
   int64_t width = 16;  ///< bytes of a piece: 1, 2, 4, 8 or 16
   int64_t count = 0;   ///< pieces of a row

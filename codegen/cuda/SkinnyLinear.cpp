@@ -12,8 +12,6 @@ constexpr int64_t kMostSplit = 8;
 /// Share of the multiprocessors that have work, from which more blocks gain less than longer ones.
 constexpr double kFullShare = 0.8;
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 void emit(KernelFrame &frame, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const SkinnyLayout &layout, const BlockTiles &tiles) {
   Emitter &e = frame.e;

@@ -8,8 +8,6 @@ namespace {
 /// Iterations whose weights are fetched ahead.
 constexpr int64_t kPrefetched = 2;
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 } // namespace
 
 SkinnyLayout::SkinnyLayout(const LinearProblem &problem, const LinearEpilogue &epilogue,

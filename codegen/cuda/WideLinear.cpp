@@ -22,8 +22,6 @@ constexpr int64_t kMostSums = 200, kMostPlainSums = 128, kMostSharedSums = 64;
 /// A row of a slab has 8 pieces of 16 bytes, at least, which are swizzled (WideStore).
 constexpr int64_t kLeastSlabColumns = 64;
 
-int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 void initBarriers(const WideKernel &kernel) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;

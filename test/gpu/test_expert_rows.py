@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from harness import DTYPES, compiled
+from permuted import capacity_of, run, same_bits, scales_of
 
 # Around the bounds of variants, and of what a block orders at a time.
 ROWS = [0, 1, 7, 8, 9, 32, 33, 264, 512, 4096]
@@ -24,32 +25,9 @@ def routes():
     return compiled("route")
 
 
-def capacity_of(rows):
-    """Not that of the permuted rows, however many experts a token has."""
-    return -(-max(rows, 1) // 4) * 4
-
-
-def run(kernel, *operands, rows, times=1, **options):
-    """The results, with room for `times` as many rows as the launch has."""
-    capacity = capacity_of(rows)
-    launches, results = kernel.prepare(*operands, rows=rows, capacity=capacity, room=capacity * times, **options)
-    launches.run()
-    torch.cuda.synchronize()
-    return results
-
-
-def scales_of(result, capacity, rows):
-    """Column-major scales as [rows, blocks]."""
-    return result.reshape(-1)[: result.shape[1] * capacity].reshape(-1, capacity).T[:rows]
-
-
 def random_rows(shape, dtype, generator):
     """Rows of very different sizes."""
     return (torch.randn(shape, generator=generator) * torch.logspace(-6, 3, max(shape[0], 1))[: shape[0], None]).to(dtype)
-
-
-def same_bits(found, expected):
-    return torch.equal(found.contiguous().view(torch.uint8), expected.contiguous().view(torch.uint8))
 
 
 def check_quantized(library, name, x, order, found, scales):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from harness import DTYPES, compiled, relative_error
+from permuted import capacity_of, run, same_bits, scales_of
 
 # Around the bounds of variants: those of one launch, and those of the parts.
 ROWS = [0, 1, 2, 3, 4, 5, 8, 9, 33, 200]
@@ -14,20 +15,6 @@ KERNELS = ["qwen3", "deepseek_v3", "added", "tiny"]
 @pytest.fixture(scope="module")
 def library():
     return compiled("router")
-
-
-def capacity_of(rows):
-    """Not that of the permuted rows, however many experts a token has."""
-    return -(-max(rows, 1) // 4) * 4
-
-
-def run(kernel, *operands, rows, times=1, **options):
-    """The results, with room for `times` as many rows as the launch has."""
-    capacity = capacity_of(rows)
-    launches, results = kernel.prepare(*operands, rows=rows, capacity=capacity, room=capacity * times, **options)
-    launches.run()
-    torch.cuda.synchronize()
-    return results
 
 
 def operands_of(kernel, rows, seed=0):
@@ -43,15 +30,6 @@ def operands_of(kernel, rows, seed=0):
             x *= shape[1] ** -0.5
         operands.append(x.to(DTYPES[description["element"]]))
     return operands[::-1]
-
-
-def same_bits(found, expected):
-    return torch.equal(found.contiguous().view(torch.uint8), expected.contiguous().view(torch.uint8))
-
-
-def scales_of(result, capacity, rows):
-    """Column-major scales as [rows, blocks]."""
-    return result.reshape(-1)[: result.shape[1] * capacity].reshape(-1, capacity).T[:rows]
 
 
 class Results:
