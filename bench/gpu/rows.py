@@ -35,22 +35,20 @@ def ordering(library, tokens: int):
     yield Row("rows", "unpermute", f"{tokens} tokens", time_us([launches.run]), bytes=(1 + TOP_K) * tokens * 2 * HIDDEN)
 
 
-def routers(library, tokens: int):
+def router(library, tokens: int) -> Row:
     """Norm, logits, routing and permutation, with weights that are in no cache; beside the launches of the parts."""
-    for name, case in (("qwen3", "Qwen3 norm to permutation"), ("deepseek_v3", "DeepSeek-V3 norm to permutation")):
-        kernel = library[name]
-        shapes = [[tokens if size == -1 else size for size in d["shape"]] for d in kernel.description["operands"]]
-        size = 2 * math.prod(shapes[2])
-        parts = next(v for v in kernel.description["variants"] if len(v["launches"]) > 1 and not 0 < v["most_rows"] < tokens)
-        times = []
-        for variant in (None, parts):
-            calls = []
-            for _ in range(turns(size, most=64)):
-                operands = [torch.randn(shape, device="cuda") for shape in shapes]
-                operands = [x if d["element"] == "f32" else x.bfloat16() for x, d in zip(operands, kernel.description["operands"])]
-                calls.append(kernel.prepare(*operands, rows=tokens, room=-(-tokens // 4) * 4 * TOP_K, variant=variant)[0])
-            times.append(time_us([call.run for call in calls]))
-        yield Row("rows", case, f"{tokens} tokens", times[0], bytes=size, peers={"its parts": times[1]})
+    kernel = library["qwen3"]
+    shapes = [[tokens if size == -1 else size for size in d["shape"]] for d in kernel.description["operands"]]
+    size = 2 * math.prod(shapes[2])
+    parts = next(v for v in kernel.description["variants"] if len(v["launches"]) > 1 and not 0 < v["most_rows"] < tokens)
+    times = []
+    for variant in (None, parts):
+        calls = []
+        for _ in range(turns(size, most=128)):
+            operands = [torch.randn(shape, device="cuda").bfloat16() for shape in shapes]
+            calls.append(kernel.prepare(*operands, rows=tokens, room=-(-tokens // 4) * 4 * TOP_K, variant=variant)[0])
+        times.append(time_us([call.run for call in calls]))
+    return Row("rows", "Qwen3 norm to permutation", f"{tokens} tokens", times[0], bytes=size, peers={"its parts": times[1]})
 
 
 def norms(library, tokens: int):
@@ -89,13 +87,13 @@ def largest(library, rows: int) -> Row:
 
 def benchmark():
     libraries = ("route", "permute", "router", "rows", "token_rows", "sample")
-    route, permute, router, fused, token_rows, sample = (compiled(name) for name in libraries)
+    route, permute, routers, fused, token_rows, sample = (compiled(name) for name in libraries)
     for tokens in TOKENS:
         yield routing(route, tokens)
     for tokens in TOKENS:
         yield from ordering(permute, tokens)
     for tokens in (1, 2, 4, 8, 32, 128):
-        yield from routers(router, tokens)
+        yield router(routers, tokens)
     for tokens in TOKENS:
         yield from norms(fused, tokens)
     for tokens in TOKENS:

@@ -9,7 +9,7 @@ from permuted import capacity_of, run, same_bits, scales_of
 
 # Around the bounds of variants: those of one launch, and those of the parts.
 ROWS = [0, 1, 2, 3, 4, 5, 8, 9, 33, 200]
-KERNELS = ["qwen3", "deepseek_v3", "added", "tiny"]
+KERNELS = ["qwen3", "deepseek_v3", "quantized", "added", "tiny"]
 
 
 @pytest.fixture(scope="module")
