@@ -31,6 +31,12 @@ inline Val itemCount(KernelFrame &frame, ItemList list) {
   return frame.stepInt(static_cast<int64_t>(list.count));
 }
 
+/// waitForPrevious of the blocks that have work: the others make room for what comes next. The
+/// first waits in any case, since the next kernel waits for this one alone.
+inline void waitIfHasWork(Emitter &e, Val hasWork) {
+  e.ifThen(e.logicalOr(hasWork, e.blockId() == 0), [&] { e.waitForPrevious(); });
+}
+
 inline ItemValues loadItem(KernelFrame &frame, ItemList list, Val index) {
   Emitter &e = frame.e;
   Val address =

@@ -104,9 +104,7 @@ public:
     of = {e.load(e.i32(), e.at(list, row, 2 * sizeof(int32_t))), item.partials};
     chooseRuns(item.partial - of.first);
     Val hasRuns = e.logicalAnd(e.logicalAnd(exists, of.count > 1), start < end);
-    // The others make room for the next kernel. One block must wait: the next kernel waits for this
-    // one alone.
-    e.ifThen(e.logicalOr(hasRuns, e.blockId() == 0), [&] { e.waitForPrevious(); });
+    waitIfHasWork(e, hasRuns);
     e.ifThen(hasRuns, [&] { mergeRuns(); });
   }
 

@@ -23,15 +23,6 @@ int64_t mostRowsOf(const LinearTime &time, const LinearProblem &problem) {
   return time.rows + (fillsGroups ? time.rows / kShareMoreOfGroups : 0);
 }
 
-bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearEpilogue &epilogue,
-             const CudaTarget &target) {
-  if (const auto *tile = std::get_if<WideTile>(&form))
-    return canBeWide(problem, epilogue) && fits(*tile, problem, epilogue, target);
-  if (const auto *tile = std::get_if<NarrowTile>(&form))
-    return canBeNarrow(problem, epilogue) && fits(*tile, problem, epilogue, target);
-  return canBeSkinny(problem, epilogue);
-}
-
 /// Each number of rows that was measured has the fastest form, or that of fewer rows where it is
 /// nearly as fast.
 std::vector<FormChoice> measuredForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
@@ -79,6 +70,15 @@ std::vector<FormChoice> modelledForms(const LinearProblem &problem, const Linear
 }
 
 } // namespace
+
+bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearEpilogue &epilogue,
+             const CudaTarget &target) {
+  if (const auto *tile = std::get_if<WideTile>(&form))
+    return canBeWide(problem, epilogue) && fits(*tile, problem, epilogue, target);
+  if (const auto *tile = std::get_if<NarrowTile>(&form))
+    return canBeNarrow(problem, epilogue) && fits(*tile, problem, epilogue, target);
+  return canBeSkinny(problem, epilogue);
+}
 
 std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
                                     const CudaTarget &target) {

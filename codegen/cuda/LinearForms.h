@@ -13,6 +13,10 @@ struct FormChoice {
   LinearForm form;
 };
 
+/// Whether `form` can take the projection.
+bool canHave(const LinearForm &form, const LinearProblem &problem, const LinearEpilogue &epilogue,
+             const CudaTarget &target);
+
 /// For rising numbers of rows, up to any number. Empty if no form can take the projection.
 std::vector<FormChoice> chooseForms(const LinearProblem &problem, const LinearEpilogue &epilogue,
                                     const CudaTarget &target);

@@ -22,11 +22,13 @@ FailureOr<LinearProblem> problemOf(KernelAssembly &assembly, Operation *op) {
           [&](auto projection) { return LinearProblem::create(assembly, projection); });
 }
 
-/// The fields of a tile that a kernel asks for itself, as tests and measurements of all tiles do.
-ArrayRef<int64_t> requested(exec::KernelOp kernel, StringRef attribute, size_t fields) {
-  auto array = kernel->getAttrOfType<DenseI64ArrayAttr>(attribute);
-  return array && array.size() == static_cast<int64_t>(fields) ? array.asArrayRef()
-                                                               : ArrayRef<int64_t>();
+/// The form that a kernel asks for itself, as tests and measurements of all tiles do.
+std::optional<LinearForm> requestedForm(exec::KernelOp kernel) {
+  for (NamedAttribute attribute : kernel->getDiscardableAttrs())
+    if (auto fields = dyn_cast<DenseI64ArrayAttr>(attribute.getValue()))
+      if (std::optional<LinearForm> form = formOf(attribute.getName(), fields.asArrayRef()))
+        return form;
+  return std::nullopt;
 }
 
 /// How many times the rows that a kernel is made for the host takes it to have. Of rows that come
@@ -78,37 +80,21 @@ void addForm(KernelAssembly &assembly, const LinearProblem &problem, const Linea
   addFunction(assembly, problem, epilogue, choice.form, choice.mostRows);
 }
 
-/// Whether the kernel asks for a form itself, by one of the attributes `wide_tile`, `narrow_tile`
-/// and `skinny_tile`, with the fields of WideTile, NarrowTile and SkinnyTile in order, and
-/// `general`. Adds that form alone; fails, with a diagnostic, if it is none for this projection.
+/// Whether the kernel asks for a form itself, by an attribute of formOf or `general`. Adds that
+/// form alone; fails, with a diagnostic, if it is none for this projection.
 FailureOr<bool> addRequested(KernelAssembly &assembly, const LinearProblem &problem,
                              const LinearEpilogue &epilogue) {
   exec::KernelOp kernel = assembly.kernel;
-  ArrayRef<int64_t> wide = requested(kernel, "wide_tile", 7);
-  ArrayRef<int64_t> narrow = requested(kernel, "narrow_tile", 5);
-  ArrayRef<int64_t> skinny = requested(kernel, "skinny_tile", 6);
-  if (!wide.empty()) {
-    const WideTile tile{wide[0] != 0, wide[1], wide[2], wide[3], wide[4], wide[5], wide[6] != 0};
-    if (canBeWide(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
-      addForm(assembly, problem, epilogue, {/*mostRows=*/0, tile}, /*fewerRows=*/0);
+  const bool isGeneral = kernel->hasAttr("general");
+  if (const std::optional<LinearForm> form = requestedForm(kernel)) {
+    if (canHave(*form, problem, epilogue, assembly.target)) {
+      addForm(assembly, problem, epilogue, {/*mostRows=*/0, *form}, /*fewerRows=*/0);
       return true;
     }
-  } else if (!narrow.empty()) {
-    const NarrowTile tile{narrow[0], narrow[1], narrow[2], narrow[3], narrow[4]};
-    if (canBeNarrow(problem, epilogue) && fits(tile, problem, epilogue, assembly.target)) {
-      addForm(assembly, problem, epilogue, {/*mostRows=*/0, tile}, /*fewerRows=*/0);
-      return true;
-    }
-  } else if (!skinny.empty()) {
-    if (canBeSkinny(problem, epilogue)) {
-      addSkinnyLinear(assembly, problem, epilogue,
-                      {skinny[0], skinny[1], skinny[2], skinny[3], skinny[4], skinny[5]});
-      return true;
-    }
-  } else if (kernel->hasAttr("general") && !epilogue.quantized()) {
+  } else if (isGeneral && !epilogue.quantized()) {
     addGeneralLinear(assembly, problem, epilogue);
     return true;
-  } else if (!kernel->hasAttr("general")) {
+  } else if (!isGeneral) {
     return false;
   }
   return problem.op->emitError("CUDA kernel @")

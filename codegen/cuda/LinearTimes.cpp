@@ -31,22 +31,14 @@ int64_t numberOf(llvm::StringRef text) {
   return failed ? 0 : value;
 }
 
-LinearForm formOf(llvm::StringRef name, llvm::ArrayRef<int64_t> fields) {
-  if (name == "narrow_tile")
-    return NarrowTile{fields[0], fields[1], fields[2], fields[3], fields[4]};
-  if (name == "skinny_tile")
-    return SkinnyTile{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
-  return WideTile{fields[0] != 0, fields[1], fields[2],     fields[3],
-                  fields[4],      fields[5], fields[6] != 0};
-}
-
 /// kind,element,matrices,outputs,depth,parts,rows,form,fields,us
 Row parseRow(llvm::StringRef line) {
   llvm::SmallVector<llvm::StringRef> cells, numbers;
   line.split(cells, ',');
   assert(cells.size() == 10 && "LinearTimes.csv has a line with other columns");
   cells[8].split(numbers, ':');
-  const auto fields = llvm::map_to_vector(numbers, numberOf);
+  const std::optional<LinearForm> form = formOf(cells[7], llvm::map_to_vector(numbers, numberOf));
+  assert(form && "LinearTimes.csv has a form that there is not");
   double us = 0;
   cells[9].getAsDouble(us);
   return {cells[0],
@@ -55,7 +47,7 @@ Row parseRow(llvm::StringRef line) {
           numberOf(cells[3]),
           numberOf(cells[4]),
           numberOf(cells[5]),
-          {numberOf(cells[6]), formOf(cells[7], fields), us}};
+          {numberOf(cells[6]), *form, us}};
 }
 
 const std::vector<Row> &table() {
@@ -108,6 +100,17 @@ void addNearest(std::vector<LinearTime> &times, const LinearProblem &problem,
 }
 
 } // namespace
+
+std::optional<LinearForm> formOf(llvm::StringRef name, llvm::ArrayRef<int64_t> fields) {
+  if (name == "wide_tile" && fields.size() == 7)
+    return WideTile{fields[0] != 0, fields[1], fields[2],     fields[3],
+                    fields[4],      fields[5], fields[6] != 0};
+  if (name == "narrow_tile" && fields.size() == 5)
+    return NarrowTile{fields[0], fields[1], fields[2], fields[3], fields[4]};
+  if (name == "skinny_tile" && fields.size() == 6)
+    return SkinnyTile{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
+  return std::nullopt;
+}
 
 std::vector<LinearTime> measuredTimes(const LinearProblem &problem,
                                       const LinearEpilogue &epilogue) {

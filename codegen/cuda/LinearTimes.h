@@ -3,6 +3,7 @@
 #ifndef EPIGRAPH_CODEGEN_CUDA_LINEARTIMES_H
 #define EPIGRAPH_CODEGEN_CUDA_LINEARTIMES_H
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -13,6 +14,10 @@
 namespace epigraph::cuda {
 
 using LinearForm = std::variant<NarrowTile, SkinnyTile, WideTile>;
+
+/// The form that the attribute `name` of a kernel asks for (wide_tile, narrow_tile, skinny_tile),
+/// with the fields of the tile in order, as the table names it, too; none if it is no such.
+std::optional<LinearForm> formOf(llvm::StringRef name, llvm::ArrayRef<int64_t> fields);
 
 struct LinearTime {
   int64_t rows; ///< of all groups

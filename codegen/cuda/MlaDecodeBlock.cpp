@@ -38,9 +38,7 @@ void MlaDecodeBlock::emit() {
   Val old = e.maximum(oldPages(frame, item.position) - item.firstPage, e.i32(0));
   early = e.minimum(old, e.minimum(item.pages, e.i32(kStages)));
   e.ifThen(e.logicalAnd(isFetcher, exists), [&] { fetchOldPages(); });
-  // Blocks without an item make room for what comes next. One block must wait: the next kernel
-  // waits for this one alone.
-  e.ifThen(e.logicalOr(exists, e.blockId() == 0), [&] { e.waitForPrevious(); });
+  waitIfHasWork(e, exists);
   e.ifThen(exists, [&] {
     e.ifThen(isFetcher, [&] { fetchQueries(); });
     e.syncThreads();

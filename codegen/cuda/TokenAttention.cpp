@@ -286,8 +286,7 @@ void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) 
     Val keyHead = column / blocksOfKey;
     Val firstHead = keyHead * problem.headsOfKey() + (column % blocksOfKey) * kRows;
     Val exists = index < itemCount(frame, kTokenItems);
-    // Blocks without an item make room for what comes next. One block must wait: the next kernel
-    // waits for this one alone.
+    // As waitIfHasWork; blocks with an item wait later.
     e.ifElse(
         exists,
         [&] {
