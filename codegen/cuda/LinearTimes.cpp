@@ -105,8 +105,8 @@ std::optional<LinearForm> formOf(llvm::StringRef name, llvm::ArrayRef<int64_t> f
   if (name == "wide_tile" && fields.size() == 7)
     return WideTile{fields[0] != 0, fields[1], fields[2],     fields[3],
                     fields[4],      fields[5], fields[6] != 0};
-  if (name == "narrow_tile" && fields.size() == 5)
-    return NarrowTile{fields[0], fields[1], fields[2], fields[3], fields[4]};
+  if (name == "narrow_tile" && fields.size() == 4)
+    return NarrowTile{fields[0], fields[1], fields[2], fields[3]};
   if (name == "skinny_tile" && fields.size() == 6)
     return SkinnyTile{fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]};
   return std::nullopt;

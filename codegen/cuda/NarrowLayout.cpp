@@ -3,8 +3,6 @@
 namespace epigraph::cuda {
 namespace {
 
-/// Shared memory that every block takes beside its own.
-constexpr int64_t kReservedBytes = 1024;
 constexpr int64_t kBarrierBytes = 8, kWarp = 32;
 /// More stages than this would be smaller than what a copy takes.
 constexpr int64_t kMostStages = 64;
@@ -29,11 +27,10 @@ NarrowLayout::NarrowLayout(const LinearProblem &problem, const LinearEpilogue &e
       // Eight lanes load 16 bytes each of two neighbouring rows, from all banks.
       pitch(stageDepth + kLoadBytes), stageBytes(weightRows * pitch),
       sums{tile.rows, tile.columns, parts, tile.warps} {
-  const int64_t room = (target.sharedBytes + kReservedBytes) / tile.blocksOfCore - kReservedBytes;
   const int64_t listBytes =
       problem.kind == LinearKind::Grouped ? GroupList::bytes(problem.matrices) : 0;
   const int64_t others = kSumBuffers * sums.bytes() + listBytes;
-  stages = std::min(kMostStages, (room - others) / (stageBytes + 2 * kBarrierBytes));
+  stages = std::min(kMostStages, (target.sharedBytes - others) / (stageBytes + 2 * kBarrierBytes));
   sumsAt = stages * stageBytes;
   listAt = sumsAt + kSumBuffers * sums.bytes();
   fullAt = listAt + listBytes;

@@ -10,12 +10,10 @@ namespace epigraph::cuda {
 /// The choices that are free. A unit is `rows` of x by `columns` of each part of the product, with
 /// all of K.
 struct NarrowTile {
-  int64_t rows = 8;         ///< 1, or a multiple of 8
-  int64_t columns = 16;     ///< 8, 16 or 32
-  int64_t warps = 8;        ///< that share K; even
-  int64_t loads = 2;        ///< of a warp in a stage, each of 64 bytes of every weight row
-  int64_t blocksOfCore = 1; ///< for how many of them shared memory has room: more leave some of it
-                            ///< to the next kernel, though a multiprocessor has one of this
+  int64_t rows = 8;     ///< 1, or a multiple of 8
+  int64_t columns = 16; ///< 8, 16 or 32
+  int64_t warps = 8;    ///< that share K; even
+  int64_t loads = 2;    ///< of a warp in a stage, each of 64 bytes of every weight row
 
   bool operator==(const NarrowTile &) const = default;
 };

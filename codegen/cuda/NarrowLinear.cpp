@@ -121,8 +121,6 @@ std::string suffixOf(const NarrowLayout &layout) {
   const NarrowTile &tile = layout.tile;
   std::string suffix = "narrow" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns) +
                        "_" + std::to_string(tile.warps) + "x" + std::to_string(tile.loads);
-  if (tile.blocksOfCore > 1)
-    suffix += "_by" + std::to_string(tile.blocksOfCore);
   return suffix + (layout.hasOneRowTile ? "_low" : "");
 }
 
@@ -141,8 +139,7 @@ bool canBeNarrow(const LinearProblem &problem, const LinearEpilogue &epilogue) {
 bool fits(const NarrowTile &tile, const LinearProblem &problem, const LinearEpilogue &epilogue,
           const CudaTarget &target) {
   const NarrowLayout layout(problem, epilogue, tile, target, /*mostRows=*/0);
-  const int64_t ofCore = tile.blocksOfCore * layout.threads();
-  const int64_t registers = kRegisters / ofCore / kRegisterUnit * kRegisterUnit;
+  const int64_t registers = kRegisters / layout.threads() / kRegisterUnit * kRegisterUnit;
   const bool hasWholeScales =
       !layout.isFp8 ||
       ((tile.loads == 1 || tile.loads % 2 == 0) &&
@@ -160,7 +157,6 @@ void addNarrowLinear(KernelAssembly &assembly, const LinearProblem &problem,
   FunctionSpec spec;
   spec.suffix = suffixOf(layout);
   spec.threads = layout.threads();
-  spec.blocksOfCore = tile.blocksOfCore;
   spec.sharedBytes = layout.sharedBytes;
   spec.rowTile = 0; // A block has all rows of its columns.
   spec.columnTiles = assembly.target.multiprocessors;

@@ -24,7 +24,7 @@
 // JSON: "row_tile": 0
 // JSON: "column_tiles": 132
 exec.kernel @linear(%x: tensor<?x2048xbf16>, %w: tensor<5120x2048xbf16>) -> tensor<?x5120xbf16>
-    attributes {narrow_tile = array<i64: 8, 16, 8, 2, 1>} {
+    attributes {narrow_tile = array<i64: 8, 16, 8, 2>} {
   %y = epi.linear %x, %w : (tensor<?x2048xbf16>, tensor<5120x2048xbf16>) -> tensor<?x5120xbf16>
   exec.yield %y : tensor<?x5120xbf16>
 }
@@ -33,7 +33,7 @@ exec.kernel @linear(%x: tensor<?x2048xbf16>, %w: tensor<5120x2048xbf16>) -> tens
 // JSON: "symbol": "few_narrow1x8_8x2_low"
 // JSON: "column_tiles": 32
 exec.kernel @few(%x: tensor<?x1024xbf16>, %w: tensor<256x1024xbf16>) -> tensor<?x256xbf16>
-    attributes {narrow_tile = array<i64: 1, 8, 8, 2, 1>} {
+    attributes {narrow_tile = array<i64: 1, 8, 8, 2>} {
   %y = epi.linear %x, %w : (tensor<?x1024xbf16>, tensor<256x1024xbf16>) -> tensor<?x256xbf16>
   exec.yield %y : tensor<?x256xbf16>
 }
@@ -48,7 +48,7 @@ exec.kernel @few(%x: tensor<?x1024xbf16>, %w: tensor<256x1024xbf16>) -> tensor<?
 // CHECK: cp.async.bulk.shared::cluster
 // CHECK-NOT: .local
 exec.kernel @experts(%x: tensor<?x2048xf8E4M3FN>, %xs: tensor<?x16xf32>, %counts: tensor<32xi32>, %w: tensor<32x1024x2048xf8E4M3FN>,
-                     %ws: tensor<32x8x16xf32>) -> tensor<?x512xbf16> attributes {narrow_tile = array<i64: 8, 8, 8, 2, 1>} {
+                     %ws: tensor<32x8x16xf32>) -> tensor<?x512xbf16> attributes {narrow_tile = array<i64: 8, 8, 8, 2>} {
   %y = epi.grouped_linear %x scale %xs, %counts, %w scale %ws
       : (tensor<?x2048xf8E4M3FN> scale tensor<?x16xf32>, tensor<32xi32>, tensor<32x1024x2048xf8E4M3FN> scale tensor<32x8x16xf32>) -> tensor<?x1024xbf16>
   %gate, %up = epi.split %y dim 1 : tensor<?x1024xbf16> to tensor<?x512xbf16>, tensor<?x512xbf16>
