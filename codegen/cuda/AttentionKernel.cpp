@@ -8,6 +8,8 @@
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/PagedCache.h"
 
+#include <numbers>
+
 using namespace mlir;
 
 namespace epigraph::cuda {
@@ -29,6 +31,32 @@ GlobalRows GroupedQueries::values(KernelFrame &frame, Val page, Val token, Val k
   return {e.at(first, keyHead, value * 2), tokens, value * 2, entryBytes()};
 }
 
+void GroupedQueries::copyQueries(KernelFrame &frame, const CopyThreads &threads, Val token,
+                                 Val head, Val heads, Val to, int64_t stride) const {
+  Emitter &e = frame.e;
+  constexpr int64_t rows = WarpAttention::kQueries;
+  copyRows(e, threads, headsOfRow(frame, q, token, head, rows), to, stride, heads);
+  if (qEnd)
+    copyRows(e, threads, headsOfRow(frame, *qEnd, token, head, rows),
+             e.offset(to, q.shape.back() * 2), stride, heads);
+}
+
+void GroupedQueries::rotateQueries(KernelFrame &frame, const CopyThreads &threads, Val position,
+                                   Val at, int64_t stride) const {
+  if (!rotation)
+    return;
+  Emitter &e = frame.e;
+  const int64_t shares = rotation->shares();
+  Val ends = e.offset(at, q.shape.back() * 2);
+  e.forEach(threads.thread, e.i32(WarpAttention::kQueries * shares), e.i32(threads.count),
+            [&](Val unit) {
+              Val share = unit % shares, end = e.at(ends, unit / shares, stride);
+              rotation->turn(rotation->load(frame, position, share), share,
+                             [&](Val number) { return e.at(end, number, 16); });
+            });
+  e.syncThreads();
+}
+
 Val GroupedQueries::sink(KernelFrame &frame, Val head) const {
   if (!sinks)
     return {};
@@ -38,12 +66,22 @@ Val GroupedQueries::sink(KernelFrame &frame, Val head) const {
   return e.toF32(e.load(sinks->elementType, address));
 }
 
-void GroupedQueries::store(KernelFrame &frame, Val row, Val head, Val column, Val first,
-                           Val second) const {
+Val GroupedQueries::sinkWeight(KernelFrame &frame, Val head, Val maximum) const {
+  Emitter &e = frame.e;
+  Val score = sink(frame, head);
+  return score ? e.exp2(score * e.f32(std::numbers::log2e) - maximum) : e.f32(0.0);
+}
+
+Val GroupedQueries::firstPage(Emitter &e, Val position) const {
+  return window ? e.maximum(position - (*window - 1), e.i32(0)) / kPageTokens : e.i32(0);
+}
+
+void GroupedQueries::store(KernelFrame &frame, Val row, Val head, Val column,
+                           ArrayRef<Val> values) const {
   Emitter &e = frame.e;
   const int64_t bytes = resultType.getIntOrFloatBitWidth() / 8;
   Val to = e.at(frame.resultRow(result, row), head * value + column, bytes);
-  e.store(e.fromF32(e.pack({first, second}), resultType), to, 2 * bytes);
+  e.store(e.fromF32(e.pack(values), resultType), to, static_cast<int64_t>(values.size()) * bytes);
 }
 
 namespace {
@@ -93,7 +131,7 @@ void emitTile(KernelFrame &frame, const GroupedQueries &problem, const ItemValue
   };
   tile.attend(item, problem.sink(frame, head), loadPage);
   tile.forResult(item, [&](Val row, Val column, Val first, Val second) {
-    problem.store(frame, item.token + row, head, column, first, second);
+    problem.store(frame, item.token + row, head, column, {first, second});
   });
 }
 

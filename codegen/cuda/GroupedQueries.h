@@ -30,17 +30,34 @@ struct GroupedQueries {
   bool valuesInKeys = false;
 
   int64_t headsOfKey() const { return heads / keyHeads; }
+  /// Blocks that share the query heads of a key-value head, where these are rows of products of a
+  /// warp.
+  int64_t blocksOfKey() const { return llvm::divideCeil(headsOfKey(), WarpAttention::kQueries); }
   int64_t entryBytes() const { return keyHeads * (valuesInKeys ? key : key + value) * 2; }
 
   /// `tokens` keys of `keyHead` from entry `token` of physical page `page` on, and their values.
   GlobalRows keys(KernelFrame &frame, Val page, Val token, Val keyHead, int64_t tokens) const;
   GlobalRows values(KernelFrame &frame, Val page, Val token, Val keyHead, int64_t tokens) const;
 
+  /// Copies query heads [head, head + 16) of token `token` to rows at `to`, `stride` bytes apart,
+  /// of which `heads` are there (copyRows).
+  void copyQueries(KernelFrame &frame, const CopyThreads &threads, Val token, Val head, Val heads,
+                   Val to, int64_t stride) const;
+  /// Rotates them there, if they are to be, by all threads of the block, which meet.
+  void rotateQueries(KernelFrame &frame, const CopyThreads &threads, Val position, Val at,
+                     int64_t stride) const;
+
+  /// The first page that a token at `position` sees something of.
+  Val firstPage(Emitter &e, Val position) const;
+
   /// The sink of `head` (f32); nothing without sinks.
   Val sink(KernelFrame &frame, Val head) const;
+  /// Its weight relative to `maximum` (RunningSoftmax.h), or 0.
+  Val sinkWeight(KernelFrame &frame, Val head, Val maximum) const;
 
-  /// Writes a pair of neighbouring columns of the result.
-  void store(KernelFrame &frame, Val row, Val head, Val column, Val first, Val second) const;
+  /// Writes `values`, 2 or 4 neighbouring columns of the result from `column` on, a multiple of as
+  /// many.
+  void store(KernelFrame &frame, Val row, Val head, Val column, llvm::ArrayRef<Val> values) const;
 };
 
 /// Adds the launches of a batch with one token of each sequence: a block takes one item and the

@@ -44,11 +44,16 @@ inline Val positionOfToken(KernelFrame &frame, Val row) {
   return frame.e.load(frame.e.i32(), frame.e.at(positions, row, sizeof(int32_t)));
 }
 
+/// The sequence of token `row`: its row of the page table.
+inline Val sequenceOfToken(KernelFrame &frame, Val row) {
+  Val sequences = frame.stepPointer(offsetof(DeviceStep, sequence));
+  return frame.e.load(frame.e.i32(), frame.e.at(sequences, row, sizeof(int32_t)));
+}
+
 /// Entries (i64) before that of token `row`, which is at `position`, in any cache.
 inline Val slotOfToken(KernelFrame &frame, Val row, Val position) {
   Emitter &e = frame.e;
-  Val sequences = frame.stepPointer(offsetof(DeviceStep, sequence));
-  Val table = pageTableOf(frame, e.load(e.i32(), e.at(sequences, row, sizeof(int32_t))));
+  Val table = pageTableOf(frame, sequenceOfToken(frame, row));
   Val page = physicalPage(e, table, position / kPageTokens);
   return e.toI64(page) * kPageTokens + e.toI64(position % kPageTokens);
 }

@@ -9,8 +9,6 @@
 namespace epigraph::cuda {
 namespace {
 
-/// Below every score, and a number: differences to it are numbers, too.
-constexpr double kNoMaximum = -1e30;
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 /// By how much the largest score may exceed the maximum, in units of log2.
 constexpr double kSlack = 8;

@@ -11,6 +11,10 @@
 
 namespace epigraph::cuda {
 
+/// A maximum of no scores: below every score, and a number, so that differences to it are numbers,
+/// too.
+inline constexpr double kNoMaximum = -1e30;
+
 /// A value for each of the two rows.
 using RowPair = std::array<Val, 2>;
 

@@ -1,6 +1,7 @@
 #include "codegen/cuda/SharedRows.h"
 
 #include "codegen/cuda/Hopper.h"
+#include "codegen/cuda/RowPrefetch.h"
 
 namespace epigraph::cuda {
 namespace {
@@ -49,6 +50,14 @@ void copyRows(Emitter &e, const CopyThreads &threads, const GlobalRows &from, Va
         row < valid, [&] { return Vals{e.load(type, source)}; },
         [&] { return Vals{e.constant(type, 0)}; });
     e.store(value[0], target);
+  });
+}
+
+void prefetchRows(Emitter &e, const CopyThreads &threads, const GlobalRows &rows) {
+  const int64_t linesOfRow = llvm::divideCeil(rows.bytes, kCacheLine);
+  e.forEach(threads.thread, e.i32(rows.rows * linesOfRow), e.i32(threads.count), [&](Val unit) {
+    Val row = e.at(rows.address, unit / linesOfRow, rows.stride);
+    prefetchLine(e.offset(row, unit % linesOfRow * kCacheLine));
   });
 }
 

@@ -30,6 +30,9 @@ constexpr int64_t paddedRowBytes(int64_t bytes) { return bytes + 16; }
 void copyRows(Emitter &e, const CopyThreads &threads, const GlobalRows &from, Val to,
               int64_t toStride, Val valid);
 
+/// Fetches `rows` into the second-level cache alone, whatever they hold by now.
+void prefetchRows(Emitter &e, const CopyThreads &threads, const GlobalRows &rows);
+
 } // namespace epigraph::cuda
 
 #endif // EPIGRAPH_CODEGEN_CUDA_SHAREDROWS_H

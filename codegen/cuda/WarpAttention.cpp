@@ -1,6 +1,8 @@
 #include "codegen/cuda/WarpAttention.h"
 
 #include "codegen/cuda/WarpProducts.h"
+#include "runtime/artifact/KernelAbi.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 
@@ -23,8 +25,18 @@ WarpState WarpAttention::initial() const {
 }
 
 Vals WarpAttention::score(Val queries, Val keys) const {
-  Vals scores(static_cast<size_t>(tokens / 2), e.f32(0.0));
-  multiplyTiles(e, scores, {queries, keyStride()}, {keys, keyStride()}, key);
+  auto multiply = [&](int64_t first, int64_t depth) {
+    Vals scores(static_cast<size_t>(tokens / 2), e.f32(0.0));
+    multiplyTiles(e, scores, SharedTile{queries, keyStride()}.at(0, first * 2),
+                  SharedTile{keys, keyStride()}.at(0, first * 2), depth);
+    return scores;
+  };
+  // Each product waits for the one before of the same scores: of few, there are two at a time.
+  const bool isSplit = tokens < kPageTokens && key % 32 == 0;
+  Vals scores = multiply(0, isSplit ? key / 2 : key);
+  if (isSplit)
+    for (auto [score, other] : llvm::zip_equal(scores, multiply(key / 2, key / 2)))
+      score = score + other;
   return scores;
 }
 
