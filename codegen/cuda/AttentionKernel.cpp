@@ -161,6 +161,10 @@ LogicalResult buildAttention(KernelAssembly &assembly, epi::AttentionOp op) {
   FailureOr<GroupedQueries> problem = readOperands(assembly, op);
   if (failed(problem))
     return failure();
+  if (const int64_t most = mostClusterRows(assembly.target, *problem)) {
+    assembly.beginVariant(most, /*oneTokenEach=*/true);
+    addClusterAttention(assembly, *problem);
+  }
   assembly.beginVariant(/*mostRows=*/0, /*oneTokenEach=*/true);
   addTokenAttention(assembly, *problem);
   assembly.beginVariant();

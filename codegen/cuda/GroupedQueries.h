@@ -64,6 +64,13 @@ struct GroupedQueries {
 /// query heads of one key-value head, then partial results are merged.
 void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem);
 
+/// The most rows of a launch for which clusters attend (addClusterAttention); 0: of none.
+int64_t mostClusterRows(const CudaTarget &target, const GroupedQueries &problem);
+
+/// Adds the launch of a batch of up to mostClusterRows tokens: a cluster of blocks shares a token's
+/// context and puts together what they find.
+void addClusterAttention(KernelAssembly &assembly, const GroupedQueries &problem);
+
 /// Whether tiles of tokens can be computed by products of warpgroups: sizes are multiples of 64
 /// that fit shared memory, and a tensor map can describe the queries.
 bool fitsWarpgroups(const GroupedQueries &problem);

@@ -77,8 +77,13 @@ LogicalResult buildMlaDecode(KernelAssembly &assembly, epi::MlaAttentionOp op) {
   if (failed(checkHeadSize(assembly, op, "latent", problem->latent, 256)) ||
       failed(checkHeadSize(assembly, op, "cache entry", problem->entry(), 288)))
     return failure();
+  const GroupedQueries queries = groupedQueries(*problem, resultType);
+  if (const int64_t most = mostClusterRows(assembly.target, queries)) {
+    assembly.beginVariant(most);
+    addClusterAttention(assembly, queries);
+  }
   assembly.beginVariant();
-  addTokenAttention(assembly, groupedQueries(*problem, resultType));
+  addTokenAttention(assembly, queries);
   return success();
 }
 

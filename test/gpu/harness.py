@@ -81,11 +81,16 @@ class Kernel:
         self.library = library
         self.description = description
 
+    def variants(self, rows: int, one_token_each: bool):
+        """All that take such a launch; the runtime takes the first."""
+        fits = lambda v: (v["most_rows"] == 0 or rows <= v["most_rows"]) and (not v["one_token_each"] or one_token_each)  # noqa: E731
+        return [variant for variant in self.description["variants"] if fits(variant)]
+
     def variant(self, rows: int, one_token_each: bool):
-        for variant in self.description["variants"]:
-            if (variant["most_rows"] == 0 or rows <= variant["most_rows"]) and (not variant["one_token_each"] or one_token_each):
-                return variant
-        raise ValueError(f"{self.description['name']}: no variant for {rows} rows")
+        found = self.variants(rows, one_token_each)
+        if not found:
+            raise ValueError(f"{self.description['name']}: no variant for {rows} rows")
+        return found[0]
 
     def prepare(
         self,

@@ -28,6 +28,9 @@ DECODES = {
     "end of a page": [(63, 1)],
     "start of a page": [(64, 1)],
     "long": [(3000, 1)],
+    "longest": [(20000, 1)],
+    "pages for some blocks": [(200, 1), (64 * 9 - 1, 1)],
+    "a page for each team, and one more": [(64 * 16 - 1, 1), (64 * 16, 1)],
     "ragged": [(5, 1), (1023, 1), (64, 1), (0, 1), (300, 1), (2000, 1), (127, 1)],
     "many": [(37 * i % 700, 1) for i in range(150)],
 }
@@ -93,13 +96,24 @@ def test_prefill(library, name, sequences):
 @pytest.mark.parametrize("sequences", DECODES.values(), ids=DECODES)
 @pytest.mark.parametrize("name", KERNELS)
 def test_decode(library, name, sequences):
-    check(library, name, sequences)
+    for variant in library[name].variants(len(sequences), one_token_each=True):
+        check(library, name, sequences, variant=variant)
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_tiles_of_one_token(library, name):
-    """The form for tiles where the other could be taken."""
-    check(library, name, DECODES["ragged"], variant=library[name].description["variants"][-1])
+def test_blocks_past_the_tokens_do_nothing(library, name):
+    """As in a recording for more rows than a step has."""
+    for variant in library[name].variants(3, one_token_each=True):
+        check(library, name, [(70, 1), (1500, 1)], variant=variant, bound=3)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_equal_runs_give_equal_bits(library, name):
+    batch = Batch([(6000, 1)], token_items=library.token_items)
+    case = Case(name, batch)
+    for variant in library[name].variants(1, one_token_each=True):
+        found = [library[name](*case.operands(name), rows=1, batch=batch, variant=variant)[0] for _ in range(20)]
+        assert all(torch.equal(one, found[0]) for one in found)
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -89,6 +89,9 @@ class Problem:
             results.append(weights @ seen[:, : self.latent])
         return torch.stack(results)
 
+    def variants(self):
+        return self.kernel.variants(self.batch.tokens, self.batch.one_token_each)
+
     def found(self, **options) -> torch.Tensor:
         return self.kernel(*self.operands(), rows=self.batch.tokens, batch=self.batch, **options)[0]
 
@@ -98,17 +101,21 @@ class Problem:
 def test_agrees_with_the_reference(library, name, case):
     sequences, items = BATCHES[case]
     problem = Problem(library[name], Batch(sequences, token_items=items, seed=3), seed=5)
-    found, expected = problem.found(), problem.expected()
-    for token in range(problem.batch.tokens):
-        error = relative_error(found[token], expected[token])
-        assert error < TOLERANCE, f"token {token} at {problem.batch.positions[token]}: {error}"
+    expected = problem.expected()
+    for variant in problem.variants():
+        found = problem.found(variant=variant)
+        for token in range(problem.batch.tokens):
+            error = relative_error(found[token], expected[token])
+            assert error < TOLERANCE, f"token {token} at {problem.batch.positions[token]}: {error}"
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_scores_far_apart(library, name):
     """The running maximum moves often, and by much."""
-    problem = Problem(library[name], Batch([(3000, 1), (500, 1)], token_items=20), seed=7, sharpness=6.0)
-    assert relative_error(problem.found(), problem.expected()) < TOLERANCE
+    for sequences in [(3000, 1), (500, 1)], [(3000, 1)]:
+        problem = Problem(library[name], Batch(sequences, token_items=20), seed=7, sharpness=6.0)
+        for variant in problem.variants():
+            assert relative_error(problem.found(variant=variant), problem.expected()) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -123,15 +130,18 @@ def test_blocks_past_the_items_do_nothing(library, name):
     batch = Batch([(70, 1), (10, 1)], token_items=library.token_items)
     problem = Problem(library[name], batch, seed=2)
     batch.token_items += [None] * 3  # The host's bound is larger than the device's count.
-    assert relative_error(problem.found(bound=5, capacity=8), problem.expected()) < TOLERANCE
+    for variant in library[name].variants(5, one_token_each=True):
+        assert relative_error(problem.found(bound=5, capacity=8, variant=variant), problem.expected()) < TOLERANCE
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_equal_runs_give_equal_bits(library, name):
-    problem = Problem(library[name], Batch([(2000, 1), (77, 1)], token_items=40), seed=11)
-    first = problem.found()
-    for _ in range(20):
-        assert torch.equal(problem.found(), first)
+    for sequences in [(2000, 1), (77, 1)], [(2000, 1)]:
+        problem = Problem(library[name], Batch(sequences, token_items=40), seed=11)
+        for variant in problem.variants():
+            first = problem.found(variant=variant)
+            for _ in range(20):
+                assert torch.equal(problem.found(variant=variant), first)
 
 
 def test_rotation_is_that_of_its_own_kernel(library):

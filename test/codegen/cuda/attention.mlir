@@ -3,6 +3,17 @@
 // RUN: FileCheck %s --input-file=%t/kernels.ptx
 // RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
 
+// Few tokens: pages are asked for before the next kernel may start, and that before the kernel before has ended. What blocks of
+// a cluster leave with each other is counted where it arrives. Nothing is kept in local memory.
+// CHECK-LABEL: .entry attend_cluster(
+// CHECK-NOT: .local
+// CHECK: .reqnctapercluster 8, 1, 1
+// CHECK: cp.async.cg.shared.global
+// CHECK: griddepcontrol.launch_dependents
+// CHECK: barrier.cluster.arrive.aligned
+// CHECK: griddepcontrol.wait
+// CHECK: st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.f32
+// CHECK: st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32
 // One token of each sequence: pages are copied past the registers, and nothing is kept in local memory.
 // CHECK-LABEL: .entry attend_tokens(
 // CHECK-NOT: .local
@@ -25,6 +36,15 @@
 // CHECK-NOT: wgmma
 // CHECK: mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32
 
+// Three tokens have 12 clusters, of which 14 are resident together; all that are share long contexts.
+// JSON: "most_rows": 3
+// JSON: "one_token_each": true
+// JSON: "symbol": "attend_cluster"
+// JSON: "cluster": 8
+// JSON: "grid": "rows"
+// JSON: "row_tile": 0
+// JSON: "column_tiles": 112
+// JSON: "most_rows": 0
 // JSON: "one_token_each": true
 // JSON: "symbol": "attend_tokens"
 // JSON: "grid": "token_items"

@@ -1,0 +1,42 @@
+#include "codegen/cuda/ClusterExchange.h"
+
+#include "codegen/cuda/Hopper.h"
+
+using namespace mlir;
+
+namespace epigraph::cuda {
+
+int64_t residentClusters(const CudaTarget &target) {
+  return target.multiprocessors * 9 / 10 / kClusterBlocks;
+}
+
+void openExchange(Val barrier, Val bytes) {
+  Emitter &e = barrier.owner();
+  e.ifThen(e.threadId() == 0, [&] {
+    initBarrier(barrier, 1);
+    fenceBarrierInit(e);
+    expectBytes(barrier, bytes);
+  });
+  clusterSync(e);
+}
+
+void leaveWith(Val rank, ArrayRef<Val> values, Val target, Val barrier) {
+  Emitter &e = target.owner();
+  Vals operands{e.sharedAddress(target), e.sharedAddress(barrier), rank};
+  std::string names, constraints = "r,r,r,";
+  for (Val value : values) {
+    names += (names.empty() ? "$" : ", $") + std::to_string(operands.size());
+    constraints += "f,";
+    operands.push_back(value);
+  }
+  e.ptx({},
+        "{ .reg .b32 place, counter; mapa.shared::cluster.u32 place, $0, $2; "
+        "mapa.shared::cluster.u32 counter, $1, $2; "
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v" +
+            std::to_string(values.size()) + ".f32 [place], {" + names + "}, [counter]; }",
+        constraints + "~{memory}", operands);
+}
+
+void awaitExchange(Val barrier) { wait(barrier, barrier.owner().i32(0)); }
+
+} // namespace epigraph::cuda
