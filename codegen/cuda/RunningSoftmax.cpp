@@ -17,12 +17,20 @@ constexpr int64_t kQuad = 4;
 
 size_t rowOf(size_t element) { return element / 2 % 2; }
 
-/// The largest of the row's scores in this thread, in few steps that wait for one another.
-Val largest(const Vals &scores, size_t row) {
+/// Which of the thread's two rows, or columns, an element is in, and which it is of the other two.
+size_t placeOf(SoftmaxOf of, size_t element) {
+  return of == SoftmaxOf::Rows ? rowOf(element) : element % 2;
+}
+size_t otherPlaceOf(SoftmaxOf of, size_t element) {
+  return of == SoftmaxOf::Rows ? element % 2 : rowOf(element);
+}
+
+/// The largest of the scores at `place` in this thread, in few steps that wait for one another.
+Val largest(const Vals &scores, SoftmaxOf of, size_t place) {
   Emitter &e = scores[0].owner();
   Vals rest;
   for (auto [i, score] : llvm::enumerate(scores))
-    if (rowOf(i) == row)
+    if (placeOf(of, i) == place)
       rest.push_back(score);
   while (rest.size() > 1) {
     Vals next;
@@ -35,6 +43,16 @@ Val largest(const Vals &scores, size_t row) {
   return rest[0];
 }
 
+/// The largest that any lane of a row, or column, has.
+Val largestOfLanes(Val value, SoftmaxOf of) {
+  Emitter &e = value.owner();
+  if (of == SoftmaxOf::Rows)
+    return e.warpMax(value, kQuad);
+  for (int64_t distance = kQuad; distance < 32; distance *= 2)
+    value = e.maximum(value, e.shuffleXor(value, distance));
+  return value;
+}
+
 } // namespace
 
 RunningSoftmax RunningSoftmax::initial(Emitter &e) {
@@ -42,25 +60,25 @@ RunningSoftmax RunningSoftmax::initial(Emitter &e) {
   return {{none, none}, {zero, zero}};
 }
 
-RowPair RunningSoftmax::weigh(Vals &scores, double scale) {
+RowPair RunningSoftmax::weigh(Vals &scores, double scale, SoftmaxOf of) {
   Emitter &e = scores[0].owner();
   Val factor = e.f32(scale * std::numbers::log2e);
   RowPair rescale, minus;
-  for (size_t row = 0; row < 2; ++row) {
-    Val highest = e.warpMax(largest(scores, row), kQuad) * factor, before = maximum[row];
-    Val moves = highest > before + e.f32(kSlack);
-    maximum[row] = e.select(moves, highest, before);
-    rescale[row] = e.select(moves, e.exp2(before - highest), e.f32(1.0));
-    minus[row] = e.negate(maximum[row]);
+  for (size_t place = 0; place < 2; ++place) {
+    Val highest = largestOfLanes(largest(scores, of, place), of) * factor;
+    Val before = maximum[place], moves = highest > before + e.f32(kSlack);
+    maximum[place] = e.select(moves, highest, before);
+    rescale[place] = e.select(moves, e.exp2(before - highest), e.f32(1.0));
+    minus[place] = e.negate(maximum[place]);
   }
-  std::array<RowPair, 2> sums; // Of each row those of even and of odd columns.
+  std::array<RowPair, 2> sums; // Of each row those of even and of odd columns, or the other way.
   for (auto [i, score] : llvm::enumerate(scores)) {
-    score = e.exp2(e.fma(score, factor, minus[rowOf(i)]));
-    Val &sum = sums[rowOf(i)][i % 2];
+    score = e.exp2(e.fma(score, factor, minus[placeOf(of, i)]));
+    Val &sum = sums[placeOf(of, i)][otherPlaceOf(of, i)];
     sum = i < 4 ? score : sum + score;
   }
-  for (size_t row = 0; row < 2; ++row)
-    total[row] = e.fma(total[row], rescale[row], sums[row][0] + sums[row][1]);
+  for (size_t place = 0; place < 2; ++place)
+    total[place] = e.fma(total[place], rescale[place], sums[place][0] + sums[place][1]);
   return rescale;
 }
 

@@ -18,6 +18,10 @@ inline constexpr double kNoMaximum = -1e30;
 /// A value for each of the two rows.
 using RowPair = std::array<Val, 2>;
 
+/// What scores are weighed against each other: those of a row, or those of a column, where a thread
+/// has elements of two neighbouring columns, which all lanes with the same remainder by 4 share.
+enum class SoftmaxOf { Rows, Columns };
+
 struct RunningSoftmax {
   RowPair maximum; ///< what weights are relative to, of scaled scores, in units of log2
   RowPair total;   ///< this thread's part of the sum of weights
@@ -28,7 +32,7 @@ struct RunningSoftmax {
   /// Turns a step's scores into weights. The maximum follows the largest score once that is well
   /// above it: until then weights grow to 2^8, which costs no precision. Returns the factors for
   /// what has been summed with earlier weights, mostly 1.
-  RowPair weigh(Vals &scores, double scale);
+  RowPair weigh(Vals &scores, double scale, SoftmaxOf of = SoftmaxOf::Rows);
 
   /// The sums of weights of whole rows; `sink`, if any, is a score (f32) that belongs to no column.
   RowPair finalTotals(Val sink) const;

@@ -16,10 +16,11 @@ constexpr int64_t kFloatBytes = sizeof(float);
 
 TokenLayout::TokenLayout(const GroupedQueries &problem, const TokenForm &form)
     : TokenForm(form), rows(std::min(problem.headsOfKey(), kRows)),
+      hasHeadColumns(HeadColumns::fit(rows, problem.key)),
       queryBytes(kRows * paddedRowBytes(problem.key * 2)),
       stepBytes(tokens() * (paddedRowBytes(problem.key * 2) + paddedRowBytes(problem.value * 2))),
       // A few floats apart, so that rows do not meet in the same banks.
-      sumStride(problem.value * kFloatBytes + 32) {}
+      sumStride(problem.value * kFloatBytes + (hasHeadColumns ? 16 : 32)) {}
 
 int64_t TokenLayout::maxima() const { return sums() + warps * kRows * sumStride; }
 int64_t TokenLayout::totals() const { return maxima() + warps * kRows * kFloatBytes; }
@@ -53,7 +54,7 @@ Vals RowSums::means() const {
 
 TokenBlock::TokenBlock(KernelFrame &frame, const GroupedQueries &problem, const TokenLayout &layout)
     : frame(frame), e(frame.e), problem(problem), layout(layout),
-      warp{e, problem.key, problem.value, layout.tokens(), problem.scale},
+      warp{e, problem.key, problem.value, layout.tokens(), problem.scale}, columns{warp},
       shared(e.sharedMemory()) {}
 
 void TokenBlock::attend(const TokenPages &thePages, Val theKeyHead, Val firstHead,
@@ -73,6 +74,8 @@ void TokenBlock::attend(const TokenPages &thePages, Val theKeyHead, Val firstHea
   firstCopies(/*ofOld=*/false);
   meetWithQueries();
   problem.rotateQueries(frame, all, pages.position, shared, warp.keyStride());
+  if (layout.hasHeadColumns)
+    queries = columns.load(shared);
   shareResult(attendPages());
 }
 
@@ -101,7 +104,7 @@ void TokenBlock::firstCopies(bool ofOld) {
 /// The warp's attention to its part of the pages.
 WarpState TokenBlock::attendPages() {
   const int64_t ahead = layout.stages - 1;
-  Vals carried = warp.initial().pack();
+  Vals carried = (layout.hasHeadColumns ? columns.initial() : warp.initial()).pack();
   carried.push_back(physicalAt(e.i32(ahead)));
   Vals state =
       e.forLoop(e.i32(0), steps, e.i32(1), carried, [&](Val step, ArrayRef<Val> values) -> Vals {
@@ -169,48 +172,69 @@ void TokenBlock::prefetchStep(Val physical) {
 }
 
 WarpState TokenBlock::addStep(Val page, Val stage, ArrayRef<Val> carried) {
-  Val keys = stageAddress(stage);
-  Vals scores = warp.score(shared, keys);
-  // The last column that the token sees.
+  Val keys = stageAddress(stage), values = e.offset(keys, layout.tokens() * warp.keyStride());
+  WarpState state = WarpState::unpack(carried);
+  // The last of these that the token sees.
   Val last = pages.position - page * kPageTokens - firstOfWarp();
+  if (layout.hasHeadColumns) {
+    Vals scores = columns.score(queries, keys);
+    columns.mask(scores, last, problem.window);
+    return columns.add(state, scores, values);
+  }
+  Vals scores = warp.score(shared, keys);
   maskScores(scores, {last, last}, problem.window);
-  return warp.add(WarpState::unpack(carried), scores,
-                  e.offset(keys, layout.tokens() * warp.keyStride()));
+  return warp.add(state, scores, values);
 }
 
 /// Writes the warp's maxima, totals and sums to shared memory, where all threads see them.
 void TokenBlock::shareResult(const WarpState &state) {
   waitForAsync(e, 0);
   e.syncThreads(); // No warp reads its ring any more.
-  // Rows are 8 apart, of which the others may not be there.
-  const size_t halves = layout.rows > TokenLayout::kRows / 2 ? 2 : 1;
-  for (size_t half = 0; half < halves; ++half) {
+  layout.hasHeadColumns ? shareColumns(state) : shareRows(state);
+  e.syncThreads();
+}
+
+void TokenBlock::shareRows(const WarpState &state) {
+  for (size_t half = 0; half < 2; ++half) {
     Val row = e.lane() / 4 + static_cast<int64_t>(half * 8);
     Val total = e.warpSum(state.softmax.total[half], 4);
     Val ofWarp = e.warp() * TokenLayout::kRows + row;
     e.ifThen(e.lane() % 4 == 0, [&] {
-      e.store(state.softmax.maximum[half],
-              e.at(e.offset(shared, layout.maxima()), ofWarp, kFloatBytes));
-      e.store(total, e.at(e.offset(shared, layout.totals()), ofWarp, kFloatBytes));
+      e.store(state.softmax.maximum[half], placeOfRow(layout.maxima(), ofWarp));
+      e.store(total, placeOfRow(layout.totals(), ofWarp));
     });
     Val sums = e.at(e.offset(shared, layout.sums()), ofWarp, layout.sumStride);
     for (size_t i = half * 2; i < state.sums.size(); i += 4)
       e.store(e.pack({state.sums[i], state.sums[i + 1]}),
               e.at(sums, columnOfSum(e, static_cast<int64_t>(i)), kFloatBytes));
   }
-  e.syncThreads();
 }
 
-/// What warp `ofWarp` has of row `row`: its maximum or its total, as `from` says where they lie.
-Val TokenBlock::loadOfRow(int64_t from, int64_t ofWarp, Val row) {
-  Val first = e.offset(shared, from + ofWarp * TokenLayout::kRows * kFloatBytes);
-  return e.load(e.f32(), e.at(first, row, kFloatBytes));
+void TokenBlock::shareColumns(const WarpState &state) {
+  const RowPair &maxima = state.softmax.maximum, &totals = state.softmax.total;
+  const Vals sumsOfHeads{columns.sumOverRows(totals[0]), columns.sumOverRows(totals[1])};
+  Val first = e.warp() * TokenLayout::kRows, head = first + e.lane() % 4 * 2;
+  e.ifThen(e.lane() < 4, [&] {
+    e.store(e.pack({maxima[0], maxima[1]}), placeOfRow(layout.maxima(), head));
+    e.store(e.pack(sumsOfHeads), placeOfRow(layout.totals(), head));
+  });
+  columns.store(state.sums, e.at(e.offset(shared, layout.sums()), first, layout.sumStride),
+                layout.sumStride);
+}
+
+/// Where the maximum or the total of row `row`, counted over all warps, is, as `from` says where
+/// they lie.
+Val TokenBlock::placeOfRow(int64_t from, Val row) {
+  return e.at(e.offset(shared, from), row, kFloatBytes);
 }
 
 RowSums TokenBlock::sumsOf(Val row, Val column, int64_t count) {
   SmallVector<RowSums> ofWarps;
   for (int64_t of = 0; of < layout.warps; ++of) {
-    RowSums sums{loadOfRow(layout.maxima(), of, row), loadOfRow(layout.totals(), of, row), {}};
+    Val ofWarp = row + of * TokenLayout::kRows;
+    RowSums sums{e.load(e.f32(), placeOfRow(layout.maxima(), ofWarp)),
+                 e.load(e.f32(), placeOfRow(layout.totals(), ofWarp)),
+                 {}};
     Val first = e.offset(shared, layout.sums() + of * TokenLayout::kRows * layout.sumStride);
     Val at = e.at(e.at(first, row, layout.sumStride), column, kFloatBytes);
     if (count > 0)

@@ -1,12 +1,13 @@
 // Attention of one token's query heads of one key-value head, up to 16 of them as the rows of one
-// product, to pages of its context, whose time is that of reading the cache. Teams of a few warps
-// take a page each, shared by tokens: every warp streams its own share through its own ring in
-// shared memory, with a softmax of its own, so that none waits for another until the end, when
-// their results are put together.
+// product, or up to 8 as its columns, to pages of its context, whose time is that of reading the
+// cache. Teams of a few warps take a page each, shared by tokens: every warp streams its own share
+// through its own ring in shared memory, with a softmax of its own, so that none waits for another
+// until the end, when their results are put together.
 #ifndef EPIGRAPH_CODEGEN_CUDA_TOKENBLOCK_H
 #define EPIGRAPH_CODEGEN_CUDA_TOKENBLOCK_H
 
 #include "codegen/cuda/GroupedQueries.h"
+#include "codegen/cuda/HeadColumns.h"
 #include "codegen/cuda/PagedCache.h"
 
 namespace epigraph::cuda {
@@ -35,7 +36,8 @@ struct TokenLayout : TokenForm {
   int64_t totals() const;
   int64_t bytes() const;
 
-  int64_t rows; ///< query heads of a block, at most
+  int64_t rows;        ///< query heads of a block, at most
+  bool hasHeadColumns; ///< whether they are columns of products (HeadColumns.h)
   int64_t queryBytes, stepBytes;
   int64_t sumStride; ///< between the rows of a warp's sums
 };
@@ -92,13 +94,17 @@ private:
   void prefetchStep(Val physical);
   WarpState addStep(Val page, Val stage, llvm::ArrayRef<Val> carried);
   void shareResult(const WarpState &state);
-  Val loadOfRow(int64_t from, int64_t ofWarp, Val row);
+  void shareRows(const WarpState &state);
+  void shareColumns(const WarpState &state);
+  Val placeOfRow(int64_t from, Val row);
 
   KernelFrame &frame;
   Emitter &e;
   const GroupedQueries &problem;
   const TokenLayout &layout;
   WarpAttention warp;
+  HeadColumns columns;
+  Vals queries; ///< where they are columns
   Val shared;
   TokenPages pages;
   Val keyHead, heads;
