@@ -33,6 +33,9 @@ namespace epigraph {
   X(memGetAddressRange, cuMemGetAddressRange)                                                      \
   X(memHostAlloc, cuMemHostAlloc)                                                                  \
   X(memFreeHost, cuMemFreeHost)                                                                    \
+  X(memHostRegister, cuMemHostRegister)                                                            \
+  X(memHostUnregister, cuMemHostUnregister)                                                        \
+  X(memHostGetDevicePointer, cuMemHostGetDevicePointer)                                            \
   X(ipcGetMemHandle, cuIpcGetMemHandle)                                                            \
   X(ipcOpenMemHandle, cuIpcOpenMemHandle)                                                          \
   X(ipcCloseMemHandle, cuIpcCloseMemHandle)                                                        \

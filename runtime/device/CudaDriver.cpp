@@ -113,6 +113,11 @@ CudaDriver::importMemory(absl::Span<const uint8_t> exported) {
   return importToGpu(context, exported);
 }
 
+absl::StatusOr<SharedMemory> CudaDriver::allocateShared(uint64_t bytes,
+                                                        const std::string &purpose) {
+  return shareHostMemory(context, bytes, purpose);
+}
+
 absl::Status CudaDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> source) {
   if (source.empty())
     return absl::OkStatus();

@@ -34,6 +34,7 @@ public:
   absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory) override;
   absl::StatusOr<std::unique_ptr<DeviceMemory>>
   importMemory(absl::Span<const uint8_t> exported) override;
+  absl::StatusOr<SharedMemory> allocateShared(uint64_t bytes, const std::string &purpose) override;
 
   absl::Status copyIn(uint8_t *result, absl::Span<const uint8_t> source) override;
   absl::Status copyOut(absl::Span<uint8_t> result, const uint8_t *source) override;

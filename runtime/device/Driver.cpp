@@ -22,6 +22,10 @@ absl::StatusOr<std::vector<uint8_t>> Driver::exportMemory(const DeviceMemory &) 
   return sharesNothing(*this);
 }
 
+absl::StatusOr<SharedMemory> Driver::allocateShared(uint64_t, const std::string &) {
+  return sharesNothing(*this);
+}
+
 absl::StatusOr<std::unique_ptr<DeviceMemory>> Driver::importMemory(absl::Span<const uint8_t>) {
   return sharesNothing(*this);
 }

@@ -39,6 +39,12 @@ public:
   virtual size_t bytes() const = 0;
 };
 
+/// Memory that was made to be shared, and what drivers of other processes need to reach it.
+struct SharedMemory {
+  std::unique_ptr<DeviceMemory> memory;
+  std::vector<uint8_t> exported;
+};
+
 /// The kernels of one artifact, numbered as they were given to loadKernels.
 class KernelLibrary {
 public:
@@ -131,6 +137,10 @@ public:
   /// What the driver of another process of this machine needs to reach `memory`, which this one
   /// allocated. Errors: Unimplemented where memory cannot be shared.
   virtual absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory);
+  /// Memory of the host, zeroed, that kernels of this driver reach, and those of other processes'
+  /// drivers, however the devices are linked. No part of any pool. Errors: as for allocate;
+  /// Unimplemented as above.
+  virtual absl::StatusOr<SharedMemory> allocateShared(uint64_t bytes, const std::string &purpose);
   /// Memory that another process' driver exported, as kernels of this one reach it. The other must
   /// not free it before. Errors: Unimplemented as above, and where the devices are not linked.
   virtual absl::StatusOr<std::unique_ptr<DeviceMemory>>

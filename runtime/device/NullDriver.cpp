@@ -139,6 +139,13 @@ NullDriver::importMemory(absl::Span<const uint8_t> exported) {
   return std::make_unique<Memory>(ranges, base, size, MemoryReservation());
 }
 
+absl::StatusOr<SharedMemory> NullDriver::allocateShared(uint64_t bytes, const std::string &) {
+  SharedMemory shared;
+  shared.memory = std::make_unique<Memory>(ranges, ranges->take(bytes), bytes, MemoryReservation());
+  EPIGRAPH_ASSIGN_OR_RETURN(shared.exported, exportMemory(*shared.memory));
+  return shared;
+}
+
 absl::Status NullDriver::copyIn(uint8_t *result, absl::Span<const uint8_t> source) {
   if (source.empty())
     return absl::OkStatus();

@@ -37,6 +37,7 @@ public:
   absl::StatusOr<std::vector<uint8_t>> exportMemory(const DeviceMemory &memory) override;
   absl::StatusOr<std::unique_ptr<DeviceMemory>>
   importMemory(absl::Span<const uint8_t> exported) override;
+  absl::StatusOr<SharedMemory> allocateShared(uint64_t bytes, const std::string &purpose) override;
 
   // Errors: InvalidArgument for an address that is not of this driver's memory.
   absl::Status copyIn(uint8_t *result, absl::Span<const uint8_t> source) override;

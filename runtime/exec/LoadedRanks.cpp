@@ -262,8 +262,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> RankLoader::communicatorOf(int ran
 }
 
 RankParts RankLoader::partsOf(Driver &driver) {
-  RankParts parts{driver,  loaded->sharedWeights,  loaded->deadline, nullptr,
-                  nullptr, loaded->processes.get()};
+  RankParts parts{driver,  loaded->sharedWeights,   loaded->deadline,  nullptr,
+                  nullptr, loaded->processes.get(), options.peerMemory};
   parts.loaded = [this](uint64_t bytes) { addLoaded(bytes); };
   parts.recorded = [this](size_t done, size_t all) {
     if (options.progress)

@@ -1,5 +1,6 @@
 #include "runtime/exec/PeerRegions.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "absl/strings/str_cat.h"
@@ -41,14 +42,15 @@ uint64_t PeerRegions::bytesFor(uint64_t bytes) {
 }
 
 absl::StatusOr<std::unique_ptr<PeerRegions>>
-PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, milliseconds patience) {
+PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, milliseconds patience,
+                    PeerMemory memory) {
   if (group.ranks() > kMostPeers)
     return absl::UnimplementedError(absl::StrCat(group.ranks(),
                                                  " ranks exchange rows through each other's "
                                                  "memory; at most ",
                                                  kMostPeers, " can"));
   std::unique_ptr<PeerRegions> regions(new PeerRegions(driver, group, patience));
-  const absl::Status status = regions->connect(bytes);
+  const absl::Status status = regions->connect(bytes, memory);
   if (!status.ok()) {
     group.abort(status);
     return status;
@@ -56,13 +58,25 @@ PeerRegions::create(Driver &driver, ProcessGroup &group, uint64_t bytes, millise
   return regions;
 }
 
-absl::Status PeerRegions::connect(uint64_t planned) {
+absl::Status PeerRegions::connect(uint64_t planned, PeerMemory memory) {
   const uint64_t bytes = regionBytes(planned);
   const std::string purpose = absl::StrCat("exchanges of rank ", group.rank());
-  EPIGRAPH_ASSIGN_OR_RETURN(region, driver.allocate(bytes, purpose));
   EPIGRAPH_ASSIGN_OR_RETURN(tableMemory, driver.allocate(sizeof(PeerTable), purpose));
   EPIGRAPH_ASSIGN_OR_RETURN(failure, driver.allocateStaging(sizeof(uint32_t), purpose));
-  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<uint8_t> exported, driver.exportMemory(*region));
+  bool isShared = false;
+  if (memory != PeerMemory::Host) {
+    EPIGRAPH_ASSIGN_OR_RETURN(isShared,
+                              shareDevices(bytes, purpose, /*mayFail=*/memory == PeerMemory::Auto));
+  }
+  if (!isShared)
+    EPIGRAPH_RETURN_IF_ERROR(shareHosts(bytes, purpose));
+  EPIGRAPH_RETURN_IF_ERROR(writeTable());
+  // Every region is zero before anybody writes into one.
+  return group.barrier("sharing memory");
+}
+
+/// Lets the other ranks have `exported`, this one's region, and reaches theirs.
+absl::Status PeerRegions::share(uint64_t bytes, const std::vector<uint8_t> &exported) {
   EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> names,
                             group.allGather(exported, "sharing memory"));
   for (int rank = 0; rank < group.ranks(); ++rank) {
@@ -75,9 +89,35 @@ absl::Status PeerRegions::connect(uint64_t planned) {
                                               others.back()->bytes(), " bytes, and rank ",
                                               group.rank(), " one of ", bytes));
   }
-  EPIGRAPH_RETURN_IF_ERROR(writeTable());
-  // Every region is zero before anybody writes into one.
-  return group.barrier("sharing memory");
+  return absl::OkStatus();
+}
+
+/// Whether all ranks reach each other's devices; if they `mayFail` to, nothing is kept then.
+absl::StatusOr<bool> PeerRegions::shareDevices(uint64_t bytes, const std::string &purpose,
+                                               bool mayFail) {
+  EPIGRAPH_ASSIGN_OR_RETURN(region, driver.allocate(bytes, purpose));
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<uint8_t> exported, driver.exportMemory(*region));
+  const absl::Status status = share(bytes, exported);
+  const bool isLinked = errorCodeOf(status) != ErrorCode::NotLinked;
+  if (isLinked || !mayFail)
+    EPIGRAPH_RETURN_IF_ERROR(status);
+  EPIGRAPH_ASSIGN_OR_RETURN(const std::vector<std::vector<uint8_t>> answers,
+                            group.allGather({static_cast<uint8_t>(isLinked)}, "sharing memory"));
+  const bool areLinked = std::all_of(answers.begin(), answers.end(),
+                                     [](const auto &answer) { return answer.at(0) == 1; });
+  if (areLinked)
+    return true;
+  others.clear();
+  // A region is kept until nobody reaches it any more.
+  EPIGRAPH_RETURN_IF_ERROR(group.barrier("sharing memory"));
+  region.reset();
+  return false;
+}
+
+absl::Status PeerRegions::shareHosts(uint64_t bytes, const std::string &purpose) {
+  EPIGRAPH_ASSIGN_OR_RETURN(SharedMemory shared, driver.allocateShared(bytes, purpose));
+  region = std::move(shared.memory);
+  return share(bytes, shared.exported);
 }
 
 absl::Status PeerRegions::writeTable() {

@@ -14,6 +14,7 @@
 #include "runtime/artifact/Artifact.h"
 #include "runtime/device/OpenDriver.h"
 #include "runtime/exec/MemoryNeed.h"
+#include "runtime/exec/PeerMemory.h"
 #include "runtime/exec/RankRunner.h"
 #include "runtime/exec/StepExecutor.h"
 
@@ -43,6 +44,8 @@ struct PlanExecutorOptions {
   /// Longest wait of one rank for another, and of a step for a rank that makes no progress. 0: a
   /// minute among threads, which may have to share processors; 6 seconds among processes.
   std::chrono::milliseconds deadline{0};
+  /// Through whose memory ranks that are processes exchange rows.
+  PeerMemory peerMemory = PeerMemory::Auto;
   LoadProgress progress;
   /// How drivers are opened.
   std::function<absl::StatusOr<std::unique_ptr<Driver>>(std::string_view target, MemoryPool &pool,

@@ -53,7 +53,7 @@ DeviceStepMemory::Options deviceStepOptions(const Plan &plan, const ModelInfo &i
 
 RankState::RankState(const RankParts &parts, MeshSeat seat)
     : driver(parts.driver), deadline(parts.deadline), processes(parts.processes),
-      seat(std::move(seat)), rankRunner(driver, this->seat) {}
+      peerMemory(parts.peerMemory), seat(std::move(seat)), rankRunner(driver, this->seat) {}
 
 absl::StatusOr<std::unique_ptr<RankState>> RankState::create(const Artifact &artifact,
                                                              const ModelInfo &info,
@@ -113,7 +113,8 @@ absl::Status RankState::reachPeers(const plan::Plan &plan, DeviceStepMemory &ste
   EPIGRAPH_ASSIGN_OR_RETURN(
       peers, PeerRegions::create(driver, *processes, plan.region_bytes(),
                                  std::chrono::milliseconds(static_cast<int64_t>(
-                                     kPeerPatience * static_cast<double>(deadline.count())))));
+                                     kPeerPatience * static_cast<double>(deadline.count()))),
+                                 peerMemory));
   steps.usePeers(peers->table());
   return absl::OkStatus();
 }

@@ -38,6 +38,7 @@ struct RankParts {
   /// Called while steps are recorded: how many of how many.
   std::function<void(size_t, size_t)> recorded;
   ProcessGroup *processes; ///< of ranks that are processes; else null
+  PeerMemory peerMemory = PeerMemory::Auto;
 };
 
 class RankState {
@@ -87,6 +88,7 @@ private:
   Driver &driver;
   const std::chrono::milliseconds deadline;
   ProcessGroup *const processes;
+  const PeerMemory peerMemory;
   const MeshSeat seat;
   RankRunner rankRunner;
   std::unique_ptr<KernelLibrary> kernels;

@@ -90,6 +90,14 @@ def test_decode_steps_repeat(name):
     assert first == second
 
 
+@pytest.mark.parametrize("name", ["tiny-bf16-ep2", "tiny-bf16-ep2-data"])
+def test_memory_of_the_host_gives_the_same(name):
+    """What ranks do whose GPUs are not linked."""
+    ids = json.loads((TINY / "greedy.json").read_text())[0]["input_ids"]
+    command = ["run", artifact(name), "--ids", ",".join(map(str, ids)), "--max-tokens", 64]
+    assert on_two(*command, "--peer-memory", "host")["token_ids"] == on_two(*command, "--peer-memory", "gpu")["token_ids"]
+
+
 @pytest.mark.parametrize(
     ("name", "expected", "tolerance"),
     [("tiny-bf16-ep2", 11.0878, 0.005), ("tiny-bf16-ep2-data", 11.0878, 0.005), ("tiny-fp8-ep2", 11.143, 0.01), ("tiny-fp8-ep2-data", 11.143, 0.01)],

@@ -19,6 +19,7 @@ struct ModelFlags {
   int threads = 0;
   std::string memoryPoolSize;
   double deadlineSeconds = 0; ///< 0: as PlanExecutorOptions has it
+  PeerMemory peerMemory = PeerMemory::Auto;
   bool verify = false;
 
   /// Declares the flags on `app`; this object must outlive parsing.

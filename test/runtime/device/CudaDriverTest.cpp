@@ -224,6 +224,27 @@ TEST_P(CudaDriverTest, SharesMemoryWithOtherProcesses) {
   expectError(driver->importMemory({}), absl::StatusCode::kInternal, "do not name");
 }
 
+TEST_P(CudaDriverTest, SharesMemoryOfTheHost) {
+  loadKernels();
+  setStep(0, 16);
+  absl::StatusOr<SharedMemory> shared = driver->allocateShared(16 * sizeof(int64_t), "a test");
+  ASSERT_TRUE(shared.ok()) << shared.status();
+  const std::vector<int64_t> given = numbers(16);
+  ASSERT_TRUE(driver
+                  ->copyIn(shared->memory->address(),
+                           {reinterpret_cast<const uint8_t *>(given.data()), 16 * sizeof(int64_t)})
+                  .ok());
+  // Reached at another address, as from another process.
+  absl::StatusOr<std::unique_ptr<DeviceMemory>> imported = driver->importMemory(shared->exported);
+  ASSERT_TRUE(imported.ok()) << imported.status();
+  void *const arguments[] = {(*imported)->address()};
+  ASSERT_TRUE(driver->launch(*prepare(kDouble, arguments, 16), 16, {}).ok());
+  std::vector<int64_t> expected = given;
+  for (int64_t &value : expected)
+    value *= 2;
+  EXPECT_EQ(download<int64_t>(*shared->memory, 16), expected);
+}
+
 TEST_P(CudaDriverTest, KnowsTheClockOfKernels) {
   // Between 0.1 and 10 GHz.
   EXPECT_GT(driver->clockTicks(milliseconds(1000)), 100'000'000);

@@ -72,6 +72,63 @@ TEST(PeerRegions, ReachesEveryRank) {
     EXPECT_TRUE(outcome.ok()) << outcome;
 }
 
+/// A device that rank 1 cannot reach from its own.
+class UnlinkedDriver : public NullDriver {
+public:
+  UnlinkedDriver(MemoryPool &pool, const ProcessGroup &group) : NullDriver(pool), group(group) {}
+  absl::StatusOr<std::unique_ptr<DeviceMemory>>
+  importMemory(absl::Span<const uint8_t> exported) override {
+    if (group.rank() == 1 && !sharesHost)
+      return withCode(ErrorCode::NotLinked, absl::UnimplementedError("not linked"));
+    return NullDriver::importMemory(exported);
+  }
+  absl::StatusOr<SharedMemory> allocateShared(uint64_t bytes, const std::string &purpose) override {
+    sharesHost = true;
+    return NullDriver::allocateShared(bytes, purpose);
+  }
+  bool sharesHost = false;
+
+private:
+  const ProcessGroup &group;
+};
+
+TEST(PeerRegions, GoThroughTheHostWhereDevicesAreNotLinked) {
+  const auto body = [](ProcessGroup &group) -> absl::Status {
+    MemoryPool pool(uint64_t{1} << 24);
+    UnlinkedDriver driver(pool, group);
+    absl::StatusOr<std::unique_ptr<PeerRegions>> regions =
+        PeerRegions::create(driver, group, 1000, milliseconds(100));
+    if (!regions.ok())
+      return regions.status();
+    EXPECT_TRUE(driver.sharesHost);
+    EXPECT_EQ(pool.used(), sizeof(PeerTable)) << "a region of the device was kept";
+    return (*regions)->check();
+  };
+  for (const absl::Status &outcome : runRanks(3, "unlinked", body))
+    EXPECT_TRUE(outcome.ok()) << outcome;
+}
+
+TEST(PeerRegions, UseTheMemoryThatWasAskedFor) {
+  const auto hostAlone = [](ProcessGroup &group) -> absl::Status {
+    MemoryPool pool(uint64_t{1} << 24);
+    UnlinkedDriver driver(pool, group);
+    absl::StatusOr<std::unique_ptr<PeerRegions>> regions =
+        PeerRegions::create(driver, group, 1000, milliseconds(100), PeerMemory::Host);
+    EXPECT_TRUE(driver.sharesHost);
+    return regions.status();
+  };
+  for (const absl::Status &outcome : runRanks(2, "host", hostAlone))
+    EXPECT_TRUE(outcome.ok()) << outcome;
+  const auto deviceAlone = [](ProcessGroup &group) {
+    MemoryPool pool(uint64_t{1} << 24);
+    UnlinkedDriver driver(pool, group);
+    return PeerRegions::create(driver, group, 1000, milliseconds(100), PeerMemory::Device).status();
+  };
+  const std::vector<absl::Status> outcomes = runRanks(2, "device", deviceAlone);
+  EXPECT_EQ(errorCodeOf(outcomes[1]), ErrorCode::NotLinked);
+  expectError(outcomes[0], absl::StatusCode::kAborted, "rank 1 gave up: not linked");
+}
+
 TEST(PeerRegions, RefusesRegionsOfDifferentSizes) {
   const auto body = [](ProcessGroup &group) {
     MemoryPool pool(uint64_t{1} << 24);
