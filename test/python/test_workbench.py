@@ -94,6 +94,7 @@ REFUSALS = [
     (["run", "ARTIFACT", "--ids", ",".join(["5"] * 5000)], "E0601", 5),
     (["run", "ARTIFACT", "--ids", "0", "--memory-pool-size", "1M"], "E0507", 5),
     (["run", "ARTIFACT"], "E0101", 2),
+    (["run", "ARTIFACT", "--ids", "0", "--peer-memory", "moon"], "E0101", 2),
     (["explain", "E9999"], "E0111", 2),
 ]
 

@@ -4,7 +4,6 @@
 #include <CLI/Validators.hpp>
 #include <chrono>
 #include <cstdio>
-#include <map>
 
 #include "runtime/base/Status.h"
 #include "runtime/device/MemoryPool.h"
@@ -33,10 +32,7 @@ void ModelFlags::addTo(CLI::App &app) {
   app.add_option("--peer-memory", peerMemory,
                  "Through whose memory ranks on several GPUs exchange rows: the GPUs' (gpu), the "
                  "host's (host), or the GPUs' where all of them are linked (auto); by default auto")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, PeerMemory>{
-              {"auto", PeerMemory::Auto}, {"gpu", PeerMemory::Device}, {"host", PeerMemory::Host}},
-          CLI::ignore_case))
+      ->check(CLI::IsMember({"auto", "gpu", "host"}))
       ->option_text("gpu|host|auto");
   app.add_flag("--verify", verify, "Check the digests of all files, the weights too");
 }
@@ -47,7 +43,9 @@ absl::StatusOr<std::unique_ptr<LoadedModel>> ModelFlags::load() const {
   options.executor.threads = threads;
   options.executor.deadline =
       std::chrono::milliseconds(static_cast<int64_t>(deadlineSeconds * 1000));
-  options.executor.peerMemory = peerMemory;
+  options.executor.peerMemory = peerMemory == "gpu"    ? PeerMemory::Device
+                                : peerMemory == "host" ? PeerMemory::Host
+                                                       : PeerMemory::Auto;
   if (!memoryPoolSize.empty()) {
     EPIGRAPH_ASSIGN_OR_RETURN(options.executor.memoryPoolBytes, parseBytes(memoryPoolSize));
   }

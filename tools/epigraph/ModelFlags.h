@@ -18,8 +18,8 @@ struct ModelFlags {
   std::string artifact;
   int threads = 0;
   std::string memoryPoolSize;
-  double deadlineSeconds = 0; ///< 0: as PlanExecutorOptions has it
-  PeerMemory peerMemory = PeerMemory::Auto;
+  double deadlineSeconds = 0;      ///< 0: as PlanExecutorOptions has it
+  std::string peerMemory = "auto"; ///< or "gpu", "host"
   bool verify = false;
 
   /// Declares the flags on `app`; this object must outlive parsing.
