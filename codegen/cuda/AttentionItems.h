@@ -37,6 +37,11 @@ inline void waitIfHasWork(Emitter &e, Val hasWork) {
   e.ifThen(e.logicalOr(hasWork, e.blockId() == 0), [&] { e.waitForPrevious(); });
 }
 
+/// The same where blocks that have work wait later, in what `body` emits for them.
+inline void ifHasWork(Emitter &e, Val hasWork, llvm::function_ref<void()> body) {
+  e.ifElse(hasWork, body, [&] { e.ifThen(e.blockId() == 0, [&] { e.waitForPrevious(); }); });
+}
+
 inline ItemValues loadItem(KernelFrame &frame, ItemList list, Val index) {
   Emitter &e = frame.e;
   Val address =

@@ -8,6 +8,7 @@
 // step's arrays, and blocks without pages add nothing. Clusters that there are beside one for each
 // token and key-value head share long contexts. Those do leave what they found in global memory,
 // where the last of them to come puts it together.
+#include "codegen/cuda/AttentionItems.h"
 #include "codegen/cuda/ClusterExchange.h"
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/TokenBlock.h"
@@ -300,10 +301,7 @@ void addClusterAttention(KernelAssembly &assembly, const GroupedQueries &problem
     Emitter &e = frame.e;
     Val cluster = e.blockId() / kBlocks;
     const ClusterPart part = partOf(frame, problem, cluster);
-    // As waitIfHasWork; blocks with pages wait later.
-    e.ifElse(
-        part.exists, [&] { ClusterBlock(frame, problem, layout, cluster, part).emit(); },
-        [&] { e.ifThen(e.blockId() == 0, [&] { e.waitForPrevious(); }); });
+    ifHasWork(e, part.exists, [&] { ClusterBlock(frame, problem, layout, cluster, part).emit(); });
   });
 }
 

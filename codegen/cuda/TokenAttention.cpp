@@ -1,5 +1,6 @@
 // Attention of one token of each sequence, by blocks that take one item of a token's context each
 // (TokenBlock.h), and the merge of their partial results.
+#include "codegen/cuda/AttentionItems.h"
 #include "codegen/cuda/TokenBlock.h"
 
 #include <algorithm>
@@ -79,17 +80,12 @@ void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) 
     e.allowNext();
     Val index = e.blockId() / columns, column = e.blockId() % columns;
     Val exists = index < itemCount(frame, kTokenItems);
-    // As waitIfHasWork; blocks with an item wait later.
-    e.ifElse(
-        exists,
-        [&] {
-          ItemValues item = loadItem(frame, kTokenItems, index);
-          Val keyHead = column / blocksOfKey;
-          Val firstHead =
-              keyHead * problem.headsOfKey() + column % blocksOfKey * TokenLayout::kRows;
-          ItemBlock(frame, problem, layout).emit(item, keyHead, firstHead);
-        },
-        [&] { e.ifThen(e.blockId() == 0, [&] { e.waitForPrevious(); }); });
+    ifHasWork(e, exists, [&] {
+      ItemValues item = loadItem(frame, kTokenItems, index);
+      Val keyHead = column / blocksOfKey;
+      Val firstHead = keyHead * problem.headsOfKey() + column % blocksOfKey * TokenLayout::kRows;
+      ItemBlock(frame, problem, layout).emit(item, keyHead, firstHead);
+    });
   });
   const AttentionPartials partials{problem.heads, problem.value,
                                    Float32Type::get(assembly.kernel.getContext())};
