@@ -12,12 +12,13 @@ int64_t residentClusters(const CudaTarget &target) {
 
 void openExchange(Val barrier, Val bytes) {
   Emitter &e = barrier.owner();
-  e.ifThen(e.threadId() == 0, [&] {
+  Val isFirst = e.threadId() == 0;
+  e.ifThen(isFirst, [&] {
     initBarrier(barrier, 1);
     fenceBarrierInit(e);
-    expectBytes(barrier, bytes);
   });
-  clusterSync(e);
+  clusterMeet(e);
+  e.ifThen(isFirst, [&] { expectBytes(barrier, bytes); }); // Some may have come already.
 }
 
 void leaveWith(Val rank, ArrayRef<Val> values, Val target, Val barrier) {
@@ -29,11 +30,12 @@ void leaveWith(Val rank, ArrayRef<Val> values, Val target, Val barrier) {
     constraints += "f,";
     operands.push_back(value);
   }
+  const std::string vector = values.size() == 1 ? "" : ".v" + std::to_string(values.size());
   e.ptx({},
         "{ .reg .b32 place, counter; mapa.shared::cluster.u32 place, $0, $2; "
         "mapa.shared::cluster.u32 counter, $1, $2; "
-        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v" +
-            std::to_string(values.size()) + ".f32 [place], {" + names + "}, [counter]; }",
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes" +
+            vector + ".f32 [place], {" + names + "}, [counter]; }",
         constraints + "~{memory}", operands);
 }
 

@@ -18,7 +18,7 @@ int64_t residentClusters(const CudaTarget &target);
 /// the cluster will leave with this one. All blocks meet, so that what is left finds them running.
 void openExchange(Val barrier, Val bytes);
 
-/// Leaves `values`, two or four of f32, where `target` is in the shared memory of block
+/// Leaves `values`, one, two or four of f32, where `target` is in the shared memory of block
 /// `rank`, and counts them at its barrier. Aligned to their bytes.
 void leaveWith(Val rank, llvm::ArrayRef<Val> values, Val target, Val barrier);
 

@@ -168,6 +168,11 @@ void clusterSync(Emitter &e) {
   e.ptx({}, "barrier.cluster.arrive.aligned; barrier.cluster.wait.aligned;", "~{memory}", {});
 }
 
+void clusterMeet(Emitter &e) {
+  e.ptx({}, "barrier.cluster.arrive.relaxed.aligned; barrier.cluster.wait.aligned;", "~{memory}",
+        {});
+}
+
 Val inCluster(Val pointer, Val rank) {
   Emitter &e = pointer.owner();
   return e.wrap(NVVM::MapaOp::create(e.builder(), e.pointer(kSharedCluster), pointer, rank));

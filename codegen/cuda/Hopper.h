@@ -52,7 +52,10 @@ void fenceAsyncShared(Emitter &e);
 // Clusters.
 
 Val clusterRank(Emitter &e);
+/// All threads of the cluster meet, and see what others have written before.
 void clusterSync(Emitter &e);
+/// All threads of the cluster meet; what is under way is not waited for.
+void clusterMeet(Emitter &e);
 /// The address of `pointer` (shared memory) in block `rank` of the cluster.
 Val inCluster(Val pointer, Val rank);
 

@@ -8,6 +8,7 @@
 // each lane counts among the few there are.
 #include "codegen/cuda/RouterBlock.h"
 
+#include "codegen/cuda/ClusterExchange.h"
 #include "codegen/cuda/Hopper.h"
 #include "codegen/cuda/KernelBuilders.h"
 #include "codegen/cuda/RowPrefetch.h"
@@ -37,10 +38,11 @@ struct SharedParts {
       : rows(llvm::alignTo(sharedBytesOf(kernel, threadsOf(layout)), 128)),
         sums(rows + layout.rowBytes()), logits(sums + layout.sumBytes()),
         ids(logits + layout.logitBytes()),
-        weights(llvm::alignTo(ids + layout.tokens * topK * kBytes, 128)),
+        barrier(llvm::alignTo(ids + layout.tokens * topK * kBytes, 8)),
+        weights(llvm::alignTo(barrier + 8, 128)),
         end(weights + layout.keptBytes()) {}
 
-  int64_t rows, sums, logits, ids, weights, end;
+  int64_t rows, sums, logits, ids, barrier, weights, end;
 };
 
 class RouterBlock {
@@ -55,8 +57,7 @@ public:
     prefetchVectors(frame, RouterLayout::kThreads);
     Vals bias = loadBias(frame, problem.routing);
     products.fetch();
-    // All blocks must be running before others write to their memory.
-    clusterSync(e);
+    openExchange(part(shared.barrier), e.i32(layout.logitBytes()));
     e.allowNext();
     e.waitForPrevious();
     rows = frame.rows();
@@ -67,12 +68,14 @@ public:
     e.syncThreads();
     products.multiply(part(shared.rows), part(shared.sums));
     e.syncThreads();
-    products.share(part(shared.sums), part(shared.logits), [&](Val of, Val expert, Val logit) {
-      e.ifThen(of < rows, [&] {
-        e.store(logit, e.at(frame.resultRow(problem.logits, of), expert, sizeof(float)));
-      });
-    });
-    clusterSync(e);
+    products.share(part(shared.sums), part(shared.logits), part(shared.barrier),
+                   [&](Val of, Val expert, Val logit) {
+                     e.ifThen(of < rows, [&] {
+                       e.store(logit,
+                               e.at(frame.resultRow(problem.logits, of), expert, sizeof(float)));
+                     });
+                   });
+    awaitExchange(part(shared.barrier));
     e.ifThen(e.warp() < layout.tokens, [&] { route(bias); });
     e.syncThreads();
     order();

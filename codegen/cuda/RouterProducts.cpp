@@ -1,5 +1,6 @@
 #include "codegen/cuda/RouterProducts.h"
 
+#include "codegen/cuda/ClusterExchange.h"
 #include "codegen/cuda/Hopper.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -112,7 +113,8 @@ void RouterProducts::multiply(Val rows, Val sums) {
   }
 }
 
-void RouterProducts::share(Val sums, Val logits, llvm::function_ref<void(Val, Val, Val)> publish) {
+void RouterProducts::share(Val sums, Val logits, Val barrier,
+                           llvm::function_ref<void(Val, Val, Val)> publish) {
   const int64_t ofBlock = layout.expertsOfBlock(), values = layout.tokens * ofBlock;
   e.forEach(e.threadId(), e.i32(values * layout.blocks), e.i32(RouterLayout::kThreads),
             [&](Val index) {
@@ -123,7 +125,7 @@ void RouterProducts::share(Val sums, Val logits, llvm::function_ref<void(Val, Va
               for (int64_t warp = 1; warp < RouterLayout::kWarps; ++warp)
                 logit = logit + e.load(e.f32(), e.offset(source, warp * values * 4));
               Val place = e.at(logits, token * layout.experts + expert, 4);
-              e.store(logit, inCluster(place, target));
+              leaveWith(target, {logit}, place, barrier);
               e.ifThen(target == rank, [&] { publish(token, expert, logit); });
             });
 }

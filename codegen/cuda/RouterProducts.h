@@ -57,9 +57,10 @@ public:
   /// there, the block must meet.
   void multiply(Val rows, Val sums);
   /// Adds up what the warps left at `sums`, and leaves each of the block's logits at its place in
-  /// `logits`, [tokens][experts] in the shared memory of all blocks: the cluster must meet before
-  /// they are read. publish(token, expert, logit): of each logit, by one thread of the cluster.
-  void share(Val sums, Val logits, llvm::function_ref<void(Val, Val, Val)> publish);
+  /// `logits`, [tokens][experts] in the shared memory of all blocks, where `barrier` counts them
+  /// (ClusterExchange.h). publish(token, expert, logit): of each logit, by one thread of the
+  /// cluster.
+  void share(Val sums, Val logits, Val barrier, llvm::function_ref<void(Val, Val, Val)> publish);
 
 private:
   /// The address of piece `index` of the thread: 8 weights of one expert.

@@ -106,7 +106,7 @@ public:
     prefetchVectors(frame, plan.threads);
     // All blocks must be running before others write to their memory.
     if (plan.isClustered())
-      clusterSync(e);
+      clusterMeet(e);
     first = e.blockId();
     thread = e.threadId();
     if (plan.columns > 1) {
