@@ -39,8 +39,7 @@ struct SharedParts {
         sums(rows + layout.rowBytes()), logits(sums + layout.sumBytes()),
         ids(logits + layout.logitBytes()),
         barrier(llvm::alignTo(ids + layout.tokens * topK * kBytes, 8)),
-        weights(llvm::alignTo(barrier + 8, 128)),
-        end(weights + layout.keptBytes()) {}
+        weights(llvm::alignTo(barrier + 8, 128)), end(weights + layout.keptBytes()) {}
 
   int64_t rows, sums, logits, ids, barrier, weights, end;
 };

@@ -10,7 +10,7 @@
 // CHECK: .reqnctapercluster 8, 1, 1
 // CHECK: cp.async.cg.shared.global
 // CHECK: griddepcontrol.launch_dependents
-// CHECK: barrier.cluster.arrive.aligned
+// CHECK: barrier.cluster.arrive.relaxed.aligned
 // CHECK: griddepcontrol.wait
 // CHECK: st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.f32
 // CHECK: st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.f32

@@ -3,19 +3,22 @@
 // RUN: FileCheck %s --input-file=%t/kernels.json --check-prefix=JSON
 
 // One token: the weights that a thread multiplies, 16 times 16 bytes, are on their way before the wait. The norm is summed, 16 products
-// follow, and the logits of the block go to all 8 blocks before the cluster meets and a warp routes.
+// follow, and the logits of the block go to all 8 blocks, where they are counted before a warp routes: the cluster does not meet again.
 // CHECK-LABEL: .entry router_of_1(
 // CHECK: .maxntid 256
 // CHECK: .reqnctapercluster 8
 // CHECK-COUNT-16: ld.global.nc.L1::no_allocate.L2::256B.v4.b32
-// CHECK: barrier.cluster.arrive
+// CHECK: barrier.cluster.arrive.relaxed
 // CHECK: griddepcontrol.wait
 // CHECK: ld.global.v4
 // CHECK: rsqrt.approx
 // CHECK-COUNT-16: mma.sync.aligned.m16n8k16
 // CHECK-NOT: mma.sync
-// CHECK: mapa.shared::cluster
-// CHECK: barrier.cluster.arrive
+// CHECK-NOT: barrier.cluster
+// CHECK: st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.f32
+// CHECK-NOT: barrier.cluster
+// CHECK: mbarrier.try_wait
+// CHECK-NOT: barrier.cluster
 // CHECK: redux.sync
 // CHECK: st.global.v4
 // CHECK: ret;
