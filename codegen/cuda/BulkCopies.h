@@ -8,8 +8,11 @@
 namespace epigraph::cuda {
 
 /// Fetches `bytes` bytes into shared memory and counts them at `barrier` (Hopper.h). Addresses and
-/// size are multiples of 16.
-void copyBytesIn(Val target, Val source, Val bytes, Val barrier);
+/// size are multiples of 16. `policy`: as evictFirst, or null.
+void copyBytesIn(Val target, Val source, Val bytes, Val barrier, Val policy = {});
+
+/// A policy (i64) for what is read once: the second-level cache gives its place away first.
+Val evictFirst(Emitter &e);
 
 /// Makes ordinary stores to global memory visible to such copies: by the threads that stored,
 /// before they tell of it, and by the one that copies, after it has learned of it.

@@ -66,15 +66,6 @@ Val clusterPointer(Val pointer) {
   return e.wrap(LLVM::AddrSpaceCastOp::create(e.builder(), e.pointer(kSharedCluster), pointer));
 }
 
-void copyBox(Val target, Val map, ArrayRef<Val> coordinates, Val barrier, Value blocks) {
-  Emitter &e = target.owner();
-  SmallVector<Value> at(coordinates.begin(), coordinates.end());
-  NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
-      e.builder(), clusterPointer(target), map, at, barrier, /*im2colOffsets=*/ValueRange{}, blocks,
-      /*l2CacheHint=*/Value(), NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false,
-      NVVM::CTAGroupKindAttr(), /*predicate=*/Value());
-}
-
 } // namespace
 
 void initBarrier(Val barrier, int64_t arrivals) {
@@ -123,12 +114,14 @@ RingPlace nextPlace(RingPlace place, int64_t stages) {
   return {e.select(wraps, e.i32(0), next), e.select(wraps, place.parity ^ 1, place.parity)};
 }
 
-void copyBoxIn(Val target, Val map, ArrayRef<Val> coordinates, Val barrier) {
-  copyBox(target, map, coordinates, barrier, Value());
-}
-
-void copyBoxIn(Val target, Val map, ArrayRef<Val> coordinates, Val barrier, Val blocks) {
-  copyBox(target, map, coordinates, barrier, blocks);
+void copyBoxIn(Val target, Val map, ArrayRef<Val> coordinates, Val barrier, Val blocks,
+               Val policy) {
+  Emitter &e = target.owner();
+  SmallVector<Value> at(coordinates.begin(), coordinates.end());
+  NVVM::CpAsyncBulkTensorGlobalToSharedClusterOp::create(
+      e.builder(), clusterPointer(target), map, at, barrier, /*im2colOffsets=*/ValueRange{}, blocks,
+      policy, NVVM::TMALoadMode::TILE, /*isCTAOnly=*/false, NVVM::CTAGroupKindAttr(),
+      /*predicate=*/Value());
 }
 
 void prefetchBox(Val map, ArrayRef<Val> coordinates) {

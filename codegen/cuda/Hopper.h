@@ -33,10 +33,11 @@ RingPlace nextPlace(RingPlace place, int64_t stages);
 // Copies by tensor map. `map` is the kernel's parameter; coordinates are innermost first.
 
 /// Fetches a box into shared memory at `target` (aligned to 128; 1024 where swizzled by 128) and
-/// counts its bytes at `barrier`.
-void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier);
-/// To every block of the cluster that has a bit in `blocks` (i16).
-void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier, Val blocks);
+/// counts its bytes at `barrier`: of every block of the cluster that has a bit in `blocks` (i16),
+/// if not null. `policy`: as evictFirst
+/// (BulkCopies.h), or null.
+void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier, Val blocks = {},
+               Val policy = {});
 /// Fetches a box into the second-level cache alone.
 void prefetchBox(Val map, llvm::ArrayRef<Val> coordinates);
 /// Stores a box from shared memory.

@@ -36,8 +36,9 @@ Val weightRow(const NarrowKernel &kernel, const BlockTile &unit) {
   return e.at(base, column + inUnit / ofUnit * columns, kernel.layout.depthBytes);
 }
 
-/// A lane copies a row of each stage.
-RingPlace fetchUnit(const NarrowKernel &kernel, const BlockTile &unit, RingPlace first) {
+/// A lane copies a row of each stage. No other block reads these weights.
+RingPlace fetchUnit(const NarrowKernel &kernel, const BlockTile &unit, RingPlace first,
+                    Val policy) {
   Emitter &e = kernel.e();
   const NarrowLayout &layout = kernel.layout;
   Val source = weightRow(kernel, unit);
@@ -52,8 +53,9 @@ RingPlace fetchUnit(const NarrowKernel &kernel, const BlockTile &unit, RingPlace
                   e.syncWarp();
                   Val stage = e.at(kernel.shared, place.stage, layout.stageBytes);
                   Val target = e.at(stage, e.lane(), layout.pitch);
-                  e.ifThen(e.lane() < layout.weightRows,
-                           [&] { copyBytesIn(target, e.offset(source, done), bytes, full); });
+                  e.ifThen(e.lane() < layout.weightRows, [&] {
+                    copyBytesIn(target, e.offset(source, done), bytes, full, policy);
+                  });
                   RingPlace next = nextPlace(place, layout.stages);
                   return Vals{next.stage, next.parity};
                 });
@@ -63,10 +65,11 @@ RingPlace fetchUnit(const NarrowKernel &kernel, const BlockTile &unit, RingPlace
 /// By one warp. Which weights come first depends on nothing that the kernel before makes.
 void fetch(const NarrowKernel &kernel, const NarrowUnits &units) {
   Emitter &e = kernel.e();
+  Val policy = evictFirst(e);
   auto fetchUnits = [&](Val begin, Val end, ArrayRef<Val> initial) {
     return units.forEach(begin, end, Val(), initial,
                          [&](Val, const BlockTile &unit, ArrayRef<Val> place) {
-                           RingPlace next = fetchUnit(kernel, unit, {place[0], place[1]});
+                           RingPlace next = fetchUnit(kernel, unit, {place[0], place[1]}, policy);
                            return Vals{next.stage, next.parity};
                          });
   };

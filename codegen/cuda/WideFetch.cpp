@@ -1,4 +1,5 @@
 // The side of a wide projection's main loop that fetches.
+#include "codegen/cuda/BulkCopies.h"
 #include "codegen/cuda/WideProducts.h"
 
 #include <algorithm>
@@ -47,8 +48,8 @@ namespace {
 /// Fetches blocks of K of one tile into stages.
 class Fetch {
 public:
-  Fetch(const WideKernel &kernel, const WorkTile &tile)
-      : kernel(kernel), layout(kernel.layout), e(kernel.e()), tile(tile) {}
+  Fetch(const WideKernel &kernel, const WorkTile &tile, Val policy)
+      : kernel(kernel), layout(kernel.layout), e(kernel.e()), tile(tile), policy(policy) {}
 
   /// What will come for a stage.
   void expect(Val stage) {
@@ -80,14 +81,12 @@ public:
       row = row + kernel.rank * box;
       base = e.at(base, kernel.rank, box * 128);
     }
+    Val blocks = multicast > 1 ? e.constant(e.i16(), (1 << multicast) - 1) : Val();
     for (int64_t part = 0; part < layout.parts; ++part) {
       Val target = e.offset(base, part * layout.tile.columns * 128);
       Val partRow = row + part * kernel.epilogue.columns();
-      Val map = kernel.frame.map(kWeightMap), full = kernel.full(stage);
-      if (multicast > 1)
-        copyBoxIn(target, map, {depth, partRow}, full, e.constant(e.i16(), (1 << multicast) - 1));
-      else
-        copyBoxIn(target, map, {depth, partRow}, full);
+      copyBoxIn(target, kernel.frame.map(kWeightMap), {depth, partRow}, kernel.full(stage), blocks,
+                policy);
     }
   }
 
@@ -96,16 +95,24 @@ private:
   const WideLayout &layout;
   Emitter &e;
   const WorkTile &tile;
+  Val policy; ///< of the weights; may be null
 };
+
+/// Of one tile along the rows, a block reads its weights once, and no other does. Tiles that are
+/// not swapped have no registers left for a policy.
+Val weightPolicy(const WideKernel &kernel) {
+  const bool readsOnce = kernel.layout.hasOneRowTile && kernel.layout.tile.swapped;
+  return readsOnce ? evictFirst(kernel.e()) : Val();
+}
 
 /// Fills the first stages: the weights before the kernel before has ended, then the rows that it
 /// may have made. Returns how many stages.
-Val fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
+Val fetchFirst(const WideKernel &kernel, const WorkTile &tile, Val policy) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;
   const Val begin = tile.depthBegin;
   const Val count = e.minimum(tile.depthEnd - begin, e.i32(layout.stages));
-  Fetch fetch(kernel, tile);
+  Fetch fetch(kernel, tile, policy);
   e.forEach(e.i32(0), count, e.i32(1), [&](Val stage) {
     fetch.expect(stage);
     fetch.weights(begin + stage, stage);
@@ -122,13 +129,13 @@ Val fetchFirst(const WideKernel &kernel, const WorkTile &tile) {
 void fetchTiles(const WideKernel &kernel, const WorkList &list) {
   Emitter &e = kernel.e();
   const WideLayout &layout = kernel.layout;
-  Val fetched = e.i32(0);
+  Val fetched = e.i32(0), policy = weightPolicy(kernel);
   if (kernel.fetchesEarly())
-    fetched = fetchFirst(kernel, list.firstTile());
+    fetched = fetchFirst(kernel, list.firstTile(), policy);
   Val isFull = fetched == layout.stages;
   Vals initial{e.select(isFull, e.i32(0), fetched), e.toI32(isFull), fetched};
   list.forEachTile(initial, [&](const WorkTile &tile, llvm::ArrayRef<Val> at) {
-    Fetch fetch(kernel, tile);
+    Fetch fetch(kernel, tile, policy);
     Vals last = e.forLoop(tile.depthBegin + at[2], tile.depthEnd, e.i32(1), at.take_front(2),
                           [&](Val block, llvm::ArrayRef<Val> carried) {
                             RingPlace place{carried[0], carried[1]};

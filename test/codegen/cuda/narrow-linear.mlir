@@ -12,7 +12,8 @@
 // CHECK: griddepcontrol.wait
 // CHECK: bar.arrive
 // CHECK-NOT: griddepcontrol
-// CHECK: cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes
+// CHECK: createpolicy.fractional.L2::evict_first.b64
+// CHECK: cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint
 // CHECK-NOT: griddepcontrol
 // CHECK-NOT: .local
 // Else it waits, for the number of rows, once it has fetched those of the first of them.

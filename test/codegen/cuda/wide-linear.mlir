@@ -44,6 +44,8 @@ exec.kernel @split(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tenso
 // CHECK: wgmma.mma_async.sync.aligned.m64n16k16.f32.bf16.bf16
 // CHECK: fence.acq_rel.gpu
 // CHECK: st.release.gpu
+// CHECK: createpolicy.fractional.L2::evict_first.b64
+// CHECK: cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint
 // CHECK-NOT: .local
 exec.kernel @streamed(%x: tensor<?x7168xbf16>, %w: tensor<4096x7168xbf16>) -> tensor<?x4096xbf16>
     attributes {wide_tile = array<i64: 1, 16, 64, 1, 1, 2, 1>} {
