@@ -16,10 +16,6 @@ void copyBytesIn(Val target, Val source, Val bytes, Val barrier, Val policy) {
         constraints + ",~{memory}", operands);
 }
 
-Val evictFirst(Emitter &e) {
-  return e.ptx({e.i64()}, "createpolicy.fractional.L2::evict_first.b64 $0;", "=l", {})[0];
-}
-
 void fenceAsyncGlobal(Emitter &e) { e.ptx({}, "fence.proxy.async.global;", "~{memory}", {}); }
 
 } // namespace epigraph::cuda

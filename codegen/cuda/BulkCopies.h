@@ -1,5 +1,5 @@
-// Copies from global to shared memory by the asynchronous copy engine without a tensor map, of what
-// other threads of the same launch have stored.
+// Copies from global to shared memory by the asynchronous copy engine without a tensor map; also of
+// what other threads of the same launch have stored.
 #ifndef EPIGRAPH_CODEGEN_CUDA_BULKCOPIES_H
 #define EPIGRAPH_CODEGEN_CUDA_BULKCOPIES_H
 
@@ -8,11 +8,8 @@
 namespace epigraph::cuda {
 
 /// Fetches `bytes` bytes into shared memory and counts them at `barrier` (Hopper.h). Addresses and
-/// size are multiples of 16. `policy`: as evictFirst, or null.
+/// size are multiples of 16. `policy`: as evictFirst (Hopper.h), or null.
 void copyBytesIn(Val target, Val source, Val bytes, Val barrier, Val policy = {});
-
-/// A policy (i64) for what is read once: the second-level cache gives its place away first.
-Val evictFirst(Emitter &e);
 
 /// Makes ordinary stores to global memory visible to such copies: by the threads that stored,
 /// before they tell of it, and by the one that copies, after it has learned of it.

@@ -21,7 +21,8 @@ using namespace mlir;
 namespace epigraph::cuda {
 namespace {
 
-constexpr int64_t kBlocks = kClusterBlocks;
+/// Of a cluster: as many as every GPU has room for together.
+constexpr int64_t kBlocks = 8;
 /// Columns of a row that a thread puts together at a time.
 constexpr int64_t kColumns = 4;
 /// Pages that are worth a cluster.
@@ -29,6 +30,12 @@ constexpr int64_t kLeastPages = 64;
 /// Parts of a context whose loads a thread has under way at once.
 constexpr int64_t kTogether = 4;
 constexpr int64_t kFloatBytes = sizeof(float);
+
+/// Clusters that are resident together, with one block on a multiprocessor: fewer than there are
+/// multiprocessors for, since those that can form a cluster are not a multiple of its blocks.
+int64_t residentClusters(const CudaTarget &target) {
+  return target.multiprocessors * 9 / 10 / kBlocks;
+}
 
 /// Clusters of a token whose context is not cut.
 int64_t clustersOfToken(const GroupedQueries &problem) {
@@ -114,11 +121,8 @@ public:
   ClusterBlock(KernelFrame &frame, const GroupedQueries &problem, const ClusterLayout &layout,
                Val cluster, const ClusterPart &part)
       : frame(frame), e(frame.e), problem(problem), layout(layout), cluster(cluster), part(part),
-        block(frame, problem, layout.block), shared(e.sharedMemory()), rank(clusterRank(e)) {
-    Val keyHead = part.column / problem.blocksOfKey();
-    firstHead =
-        keyHead * problem.headsOfKey() + part.column % problem.blocksOfKey() * TokenLayout::kRows;
-  }
+        block(frame, problem, layout.block), shared(e.sharedMemory()), rank(clusterRank(e)),
+        firstHead(problem.firstHeadOf(part.column)) {}
 
   void emit() {
     TokenPages pages = part.pages;

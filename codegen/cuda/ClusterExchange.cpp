@@ -6,10 +6,6 @@ using namespace mlir;
 
 namespace epigraph::cuda {
 
-int64_t residentClusters(const CudaTarget &target) {
-  return target.multiprocessors * 9 / 10 / kClusterBlocks;
-}
-
 void openExchange(Val barrier, Val bytes) {
   Emitter &e = barrier.owner();
   Val isFirst = e.threadId() == 0;

@@ -3,16 +3,9 @@
 #ifndef EPIGRAPH_CODEGEN_CUDA_CLUSTEREXCHANGE_H
 #define EPIGRAPH_CODEGEN_CUDA_CLUSTEREXCHANGE_H
 
-#include "codegen/cuda/KernelAssembly.h"
+#include "codegen/cuda/Emitter.h"
 
 namespace epigraph::cuda {
-
-/// Blocks of the clusters that share a token's context: as many as every GPU has room for together.
-inline constexpr int64_t kClusterBlocks = 8;
-
-/// Clusters that are resident together, with one block on a multiprocessor: fewer than there are
-/// multiprocessors for, since those that can form a cluster are not a multiple of its blocks.
-int64_t residentClusters(const CudaTarget &target);
 
 /// Makes the barrier at `barrier`, of 8 bytes in shared memory, count the `bytes` that blocks of
 /// the cluster will leave with this one. All blocks meet, so that what is left finds them running.

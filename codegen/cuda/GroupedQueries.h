@@ -33,6 +33,10 @@ struct GroupedQueries {
   /// Blocks that share the query heads of a key-value head, where these are rows of products of a
   /// warp.
   int64_t blocksOfKey() const { return llvm::divideCeil(headsOfKey(), WarpAttention::kQueries); }
+  /// Of the blocks of all key-value heads, one after the other: the first query head of `block`.
+  Val firstHeadOf(Val block) const {
+    return block / blocksOfKey() * headsOfKey() + block % blocksOfKey() * WarpAttention::kQueries;
+  }
   int64_t entryBytes() const { return keyHeads * (valuesInKeys ? key : key + value) * 2; }
 
   /// `tokens` keys of `keyHead` from entry `token` of physical page `page` on, and their values.

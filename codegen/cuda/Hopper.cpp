@@ -124,6 +124,10 @@ void copyBoxIn(Val target, Val map, ArrayRef<Val> coordinates, Val barrier, Val 
       /*predicate=*/Value());
 }
 
+Val evictFirst(Emitter &e) {
+  return e.ptx({e.i64()}, "createpolicy.fractional.L2::evict_first.b64 $0;", "=l", {})[0];
+}
+
 void prefetchBox(Val map, ArrayRef<Val> coordinates) {
   const auto rank = static_cast<int64_t>(coordinates.size());
   Vals operands{map};

@@ -34,10 +34,11 @@ RingPlace nextPlace(RingPlace place, int64_t stages);
 
 /// Fetches a box into shared memory at `target` (aligned to 128; 1024 where swizzled by 128) and
 /// counts its bytes at `barrier`: of every block of the cluster that has a bit in `blocks` (i16),
-/// if not null. `policy`: as evictFirst
-/// (BulkCopies.h), or null.
+/// if not null. `policy`: as evictFirst, or null.
 void copyBoxIn(Val target, Val map, llvm::ArrayRef<Val> coordinates, Val barrier, Val blocks = {},
                Val policy = {});
+/// A policy (i64) for what is read once: the second-level cache gives its place away first.
+Val evictFirst(Emitter &e);
 /// Fetches a box into the second-level cache alone.
 void prefetchBox(Val map, llvm::ArrayRef<Val> coordinates);
 /// Stores a box from shared memory.

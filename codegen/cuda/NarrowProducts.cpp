@@ -225,8 +225,8 @@ SmallVector<Vals> NarrowProducts::loadStage(int64_t step, RingPlace &place) cons
       ofLoad.append(e.elements(e.load(e.vector(e.i32(), 4), at)));
     }
   }
-  fenceAsyncShared(
-      e); // Loads may still be under way, and the copies that follow could overtake them.
+  // Loads may still be under way, and the copies that follow could overtake them.
+  fenceAsyncShared(e);
   e.syncWarp();
   e.ifThen(e.lane() == 0, [&] { arrive(kernel.empty(place.stage)); });
   place = nextPlace(place, layout.stages);

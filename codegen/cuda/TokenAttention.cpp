@@ -68,7 +68,7 @@ private:
 
 void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) {
   const TokenLayout layout(problem, kForm);
-  const int64_t blocksOfKey = problem.blocksOfKey(), columns = problem.keyHeads * blocksOfKey;
+  const int64_t columns = problem.keyHeads * problem.blocksOfKey();
   FunctionSpec spec;
   spec.suffix = "tokens";
   spec.threads = layout.threads();
@@ -82,9 +82,8 @@ void addTokenAttention(KernelAssembly &assembly, const GroupedQueries &problem) 
     Val exists = index < itemCount(frame, kTokenItems);
     ifHasWork(e, exists, [&] {
       ItemValues item = loadItem(frame, kTokenItems, index);
-      Val keyHead = column / blocksOfKey;
-      Val firstHead = keyHead * problem.headsOfKey() + column % blocksOfKey * TokenLayout::kRows;
-      ItemBlock(frame, problem, layout).emit(item, keyHead, firstHead);
+      ItemBlock(frame, problem, layout)
+          .emit(item, column / problem.blocksOfKey(), problem.firstHeadOf(column));
     });
   });
   const AttentionPartials partials{problem.heads, problem.value,

@@ -1,5 +1,4 @@
 // The side of a wide projection's main loop that fetches.
-#include "codegen/cuda/BulkCopies.h"
 #include "codegen/cuda/WideProducts.h"
 
 #include <algorithm>
